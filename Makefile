@@ -1,0 +1,44 @@
+# Everything starts here: `make` lists what there is.
+# PYTHON chooses the interpreter of the virtual environment; settings are environment variables (docs/configuration.md).
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check format bench lock clean
+
+BIN := .venv/bin
+COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
+	--generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock"
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## make .venv and install the locked dependencies (run, test and check do it by themselves)
+	@PYTHON=$(PYTHON) deploy/local/setup.sh
+
+# exec: signals reach the launcher itself, which stops everything in order; Ctrl-C is a normal end, not an error.
+run: setup ## start RabbitMQ, MongoDB and every service; Ctrl-C stops them
+	@exec $(BIN)/python -m deploy.local.run
+
+test: setup ## run all tests; ARGS="-k join tests/unit" chooses
+	@$(BIN)/pytest $(ARGS)
+
+check: setup ## formatting, lint, types, who imports whom, generated schemas
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m contracts.generate --check
+
+format: setup ## format the code and fix what can be fixed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: setup ## measure a running system; ARGS="--help" lists the measurements
+	@$(BIN)/python -m bench $(ARGS)
+
+lock: setup ## resolve pyproject.toml again into the two locks; ARGS="--upgrade" takes the newest versions
+	$(COMPILE) $(ARGS) --output-file requirements.lock
+	$(COMPILE) $(ARGS) --group dev --constraint requirements.lock --output-file requirements-dev.lock
+
+clean: ## remove what was made: .venv, caches, and .run with its conversations
+	rm -rf .venv .run .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
