@@ -1,0 +1,64 @@
+"""MongoDB collections and their indexes as data, each with the one service that writes and creates it.
+
+Every chat collection that grows with the messages starts its indexes with `conversationId`, the key to shard by.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Owner = Literal["persister", "notifier"]
+
+
+@dataclass(frozen=True)
+class Index:
+    """An index (https://www.mongodb.com/docs/manual/indexes/). `only` is its partial filter."""
+
+    name: str
+    keys: tuple[tuple[str, Literal[1, -1]], ...]
+    unique: bool = False
+    only: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Collection:
+    """A collection and the one service that writes it."""
+
+    name: str
+    owner: Owner
+    indexes: tuple[Index, ...] = ()
+
+
+MESSAGES = Collection(
+    "messages",
+    "persister",
+    (
+        # Numbers without holes or repeats; also fences a persister that lost its queue but still writes.
+        Index("conversation_seq", (("conversationId", 1), ("seq", 1)), unique=True),
+        # One message for one tempId, for ever.
+        Index(
+            "conversation_sender_temp",
+            (("conversationId", 1), ("senderId", 1), ("tempId", 1)),
+            unique=True,
+            only={"tempId": {"$exists": True}},
+        ),
+    ),
+)
+CONVERSATIONS = Collection("conversations", "persister")
+MEMBERSHIPS = Collection(
+    "memberships",
+    "persister",
+    (
+        Index("conversation_user", (("conversationId", 1), ("userId", 1)), unique=True),
+        # The members of a conversation by seniority: its pages, and who inherits the last admin's role.
+        Index("conversation_joined", (("conversationId", 1), ("joinedAt", 1), ("userId", 1))),
+        Index("user", (("userId", 1),)),
+    ),
+)
+USERS = Collection("users", "persister", (Index("words", (("words", 1),)),))
+
+COLLECTIONS = (MESSAGES, CONVERSATIONS, MEMBERSHIPS, USERS)
+
+
+def owned_by(owner: Owner) -> list[Collection]:
+    """The collections that a service creates."""
+    return [collection for collection in COLLECTIONS if collection.owner == owner]

@@ -1,0 +1,144 @@
+"""Commands: what a gateway asks of the persister, the only writer.
+
+They travel on `chat.commands`, one JSON object a line, up to `BATCH_COMMANDS` of one partition and one type in an AMQP
+message, with the routing key `<entity>.<verb>.<partition>`. They are internal: integrators write over REST.
+"""
+
+from collections.abc import Iterable
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
+
+from contracts import limits
+from contracts.conversation import ConversationType, Profile
+from contracts.ids import partition_of
+from contracts.message import Attachment, Name
+from contracts.shape import Id, Instant, Shape, optional
+
+
+class Origin(Shape):
+    """Where the answer goes. `connectionId` is absent for REST."""
+
+    gateway_id: Id
+    connection_id: Id | None = optional()
+
+
+class Command(Shape):
+    """What every command carries.
+
+    `id` is 32 hexadecimal digits, rising with time (UUIDv7). A redelivered command has the same id, a client's retry a
+    new one. `expiresAt`: past it the command is refused with `TIMEOUT`, unless it was carried out already.
+    """
+
+    id: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+    origin: Origin
+    actor: Profile
+    expires_at: Instant
+
+    @property
+    def key(self) -> str:
+        """What decides the partition: the conversation, or for a profile its user."""
+        return str(getattr(self, "conversation_id", None) or self.actor.user_id)
+
+
+class SendMessage(Command):
+    """Store a message. Its id becomes the message's id; `content` is trimmed already."""
+
+    type: Literal["message.send"] = "message.send"
+    conversation_id: Id
+    content: Annotated[str, Field(max_length=limits.CONTENT_LENGTH)]
+    temp_id: Id | None = optional()
+    attachments: list[Attachment] | None = optional()
+    reply_to: Id | None = optional()
+
+
+class CreateConversation(Command):
+    """Create a conversation under this id; for a direct one that exists, bring its two members back into it."""
+
+    type: Literal["conversation.create"] = "conversation.create"
+    conversation_id: Id
+    conversation_type: ConversationType
+    name: Name | None = optional()
+    member_ids: Annotated[list[Id], Field(max_length=limits.MEMBERS_IN_CALL)]
+
+
+class RenameConversation(Command):
+    """Give a conversation another name (admins)."""
+
+    type: Literal["conversation.rename"] = "conversation.rename"
+    conversation_id: Id
+    name: Name
+
+
+class DeleteConversation(Command):
+    """End a conversation for all its members (admins); its messages are purged afterwards."""
+
+    type: Literal["conversation.delete"] = "conversation.delete"
+    conversation_id: Id
+
+
+class PurgeConversation(Command):
+    """Erase the next part of a deleted conversation's messages. The persister's note to itself."""
+
+    type: Literal["conversation.purge"] = "conversation.purge"
+    conversation_id: Id
+
+
+class AddMembers(Command):
+    """Bring people into a conversation (admins)."""
+
+    type: Literal["members.add"] = "members.add"
+    conversation_id: Id
+    member_ids: Annotated[list[Id], Field(min_length=1, max_length=limits.MEMBERS_IN_CALL)]
+
+
+class RemoveMember(Command):
+    """Take somebody out of a conversation (admins), or leave it."""
+
+    type: Literal["members.remove"] = "members.remove"
+    conversation_id: Id
+    member_id: Id
+
+
+class StoreProfile(Command):
+    """Keep the actor's profile as their token describes it."""
+
+    type: Literal["profile.store"] = "profile.store"
+
+
+AnyCommand = (
+    SendMessage
+    | CreateConversation
+    | RenameConversation
+    | DeleteConversation
+    | PurgeConversation
+    | AddMembers
+    | RemoveMember
+    | StoreProfile
+)
+
+_command: TypeAdapter[AnyCommand] = TypeAdapter(Annotated[AnyCommand, Field(discriminator="type")])
+
+
+def routing_key(command: AnyCommand, partitions: int) -> str:
+    """`<entity>.<verb>.<partition>`, as `message.send.07`."""
+    return f"{command.type}.{partition_of(command.key, partitions):02d}"
+
+
+def pack(commands: Iterable[AnyCommand]) -> bytes:
+    """The body of one AMQP message: one command a line."""
+    return b"\n".join(command.encode() for command in commands)
+
+
+def unpack(body: bytes) -> list[bytes]:
+    """The lines of one AMQP message, each to be given to `decode`, so that a bad one does not spoil the others."""
+    return [line for line in body.split(b"\n") if line]
+
+
+def decode(line: bytes) -> AnyCommand:
+    """One command.
+
+    Raises:
+        pydantic.ValidationError: naming each field that is wrong.
+    """
+    return _command.validate_json(line)

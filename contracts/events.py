@@ -1,0 +1,115 @@
+"""Facts for everyone, after they are stored: CloudEvents 1.0 on `chat.events`, one an AMQP message.
+
+This is the public contract for integrators. Within a version (`.v1`) only optional fields are added.
+Source: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+from pydantic_core import to_json
+
+from contracts.conversation import ConversationType, Member
+from contracts.frames import UpdateType
+from contracts.ids import message_event_id
+from contracts.message import Message
+from contracts.shape import Id, Instant, Seq, Shape, optional
+
+SOURCE = "/palabre/persister"
+CONTENT_TYPE = "application/cloudevents+json"
+
+
+class CloudEvent(Shape):
+    """The envelope. `subject` is the conversation; consumers deduplicate by `id`."""
+
+    specversion: Literal["1.0"] = "1.0"
+    id: str
+    source: str = SOURCE
+    subject: Id
+    time: Instant
+    datacontenttype: Literal["application/json"] = "application/json"
+    dataschema: str
+
+
+class ConversationChange(Shape):
+    """A conversation after it changed; `userIds` are the people added or removed, `members` those with a new role."""
+
+    conversation_id: Id
+    update_type: UpdateType
+    actor_id: Id
+    name: str | None = optional()
+    conversation_type: ConversationType | None = optional()
+    created_by: Id | None = optional()
+    user_ids: list[Id] | None = optional()
+    members: list[Member] | None = optional()
+
+
+class MessageChange(Shape):
+    """A whole message after a change."""
+
+    message: Message
+    change: Literal["edited", "deleted", "reactions"]
+
+
+class Read(Shape):
+    """Somebody has read everything up to `seq`."""
+
+    conversation_id: Id
+    user_id: Id
+    seq: Seq
+
+
+class MessageCreated(CloudEvent):
+    """Routing key `message.created.<conversationId>`; id `<conversationId>:<seq>`."""
+
+    type: Literal["chat.message.created.v1"] = "chat.message.created.v1"
+    dataschema: str = "urn:palabre:schema:message.created:v1"
+    data: Message
+
+
+class MessageUpdated(CloudEvent):
+    """Routing key `message.updated.<conversationId>`."""
+
+    type: Literal["chat.message.updated.v1"] = "chat.message.updated.v1"
+    dataschema: str = "urn:palabre:schema:message.updated:v1"
+    data: MessageChange
+
+
+class ConversationUpdated(CloudEvent):
+    """Routing key `conversation.updated.<conversationId>`; id `<conversationId>:<id of the command>`."""
+
+    type: Literal["chat.conversation.updated.v1"] = "chat.conversation.updated.v1"
+    dataschema: str = "urn:palabre:schema:conversation.updated:v1"
+    data: ConversationChange
+
+
+class ReadUpdated(CloudEvent):
+    """Routing key `read.updated.<conversationId>`."""
+
+    type: Literal["chat.read.updated.v1"] = "chat.read.updated.v1"
+    dataschema: str = "urn:palabre:schema:read.updated:v1"
+    data: Read
+
+
+Event = MessageCreated | MessageUpdated | ConversationUpdated | ReadUpdated
+AnyEvent = Annotated[Event, Field(discriminator="type")]
+
+
+def routing_key(event_type: str, conversation_id: str) -> str:
+    """`message.created.<conversationId>` of `chat.message.created.v1`."""
+    return f"{event_type.removeprefix('chat.').rsplit('.', 1)[0]}.{conversation_id}"
+
+
+def message_created(message: Message, message_json: bytes) -> bytes:
+    """`MessageCreated(...).encode()` around a message that is JSON already, so that it is serialised once."""
+    envelope: dict[str, Any] = {
+        "specversion": "1.0",
+        "id": message_event_id(message.conversation_id, message.seq),
+        "source": SOURCE,
+        "subject": message.conversation_id,
+        "datacontenttype": "application/json",
+        "dataschema": MessageCreated.model_fields["dataschema"].default,
+        "type": MessageCreated.model_fields["type"].default,
+    }
+    created_at = message_json.split(b'"createdAt":', 1)[1].split(b",", 1)[0].rstrip(b"}")
+    return to_json(envelope)[:-1] + b',"time":' + created_at + b',"data":' + message_json + b"}"

@@ -1,0 +1,110 @@
+"""What is told to gateways: by the persister, the notifier and other gateways on `chat.fanout`, to one of them on
+`chat.replies`.
+
+An AMQP message holds several items, each two lines: a small header that a gateway reads, and a JSON value that it passes
+on to sockets without parsing it (`null` where there is none). So a gateway without a member of a room spends a header's
+reading on its event, and no gateway ever serialises a message again.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from contracts.errors import ErrorCode
+from contracts.shape import Id, Instant, Seq, Shape, optional
+
+
+class MessageCreated(Shape):
+    """A message was stored. Data: the `message`, without `tempId`."""
+
+    kind: Literal["message.created"] = "message.created"
+    conversation_id: Id
+    seq: Seq
+    message_id: Id  # also the id of the command that brought it
+    sender_id: Id
+    created_at: Instant
+    gateway_id: Id  # where it was sent, so that this gateway answers its sender
+    temp_id: Id | None = optional()
+
+
+class ConversationUpdated(Shape):
+    """A conversation changed. Data: the `conversation_updated` frame without its `timestamp`.
+
+    `audience` are the members to be told on every connection, cut at `UPDATE_AUDIENCE`; joined connections are told
+    anyway. `removed` lose the conversation at once, after they were told; all do when it was deleted.
+    """
+
+    kind: Literal["conversation.updated"] = "conversation.updated"
+    conversation_id: Id
+    update_type: str
+    audience: list[Id]
+    removed: list[Id] | None = optional()
+
+
+class Notification(Shape):
+    """Something for members who have not joined. Data: the `notification` frame without `timestamp`, `unreadCount`.
+
+    `id` stands for the event and part of its recipients: an item that comes again is dropped. `unread`: each
+    recipient with their own count.
+    """
+
+    kind: Literal["notification"] = "notification"
+    id: str
+    conversation_id: Id
+    unread: dict[str, int]
+
+
+class Typing(Shape):
+    """Somebody types, or stopped. Transient, never stored. Data: null."""
+
+    kind: Literal["typing"] = "typing"
+    conversation_id: Id
+    user_id: Id
+    user_name: str
+    active: bool
+
+
+class Reply(Shape):
+    """The answer to a command, to the gateway that it came from. Data: null.
+
+    With `code` it was refused. `message.send` is answered here only when it was refused or was stored before; a message
+    that is new is its own answer, in `MessageCreated`.
+    """
+
+    kind: Literal["reply"] = "reply"
+    command_id: str
+    code: ErrorCode | None = optional()
+    detail: str | None = optional()
+    message_id: Id | None = optional()
+    seq: Seq | None = optional()
+    created_at: Instant | None = optional()
+    duplicate: bool | None = optional()
+
+
+Item = MessageCreated | ConversationUpdated | Notification | Typing | Reply
+
+_item: TypeAdapter[Item] = TypeAdapter(Annotated[Item, Field(discriminator="kind")])
+NULL = b"null"
+
+
+def pack(items: Iterable[tuple[Item, bytes]]) -> bytes:
+    """The body of one AMQP message. The data must be compact JSON, which has no line break."""
+    return b"\n".join(line for item, data in items for line in (item.encode(), data))
+
+
+def unpack(body: bytes) -> Iterator[tuple[Item, bytes]]:
+    """The items of one AMQP message, in order. Items of a kind that is not known yet are skipped.
+
+    Raises:
+        pydantic.ValidationError: naming each field that is wrong, where a known kind is malformed.
+    """
+    lines = iter(body.split(b"\n"))
+    for header, data in zip(lines, lines, strict=False):
+        try:
+            item = _item.validate_json(header)
+        except ValidationError as error:
+            if error.errors()[0]["type"] == "union_tag_invalid":
+                continue  # from a newer version, during a deploy
+            raise
+        yield item, data

@@ -1,0 +1,25 @@
+"""Ids that two processes must derive alike."""
+
+import json
+from hashlib import sha256
+from zlib import crc32
+
+
+def partition_of(key: str, partitions: int) -> int:
+    """The partition that handles all commands of a conversation (or, for a profile, of a user)."""
+    return crc32(key.encode()) % partitions
+
+
+def direct_conversation_id(one: str, other: str) -> str:
+    """The id of the only direct conversation of two people, whoever of them starts it."""
+    return "d" + sha256(json.dumps(sorted((one, other))).encode()).hexdigest()[:31]
+
+
+def message_event_id(conversation_id: str, seq: int) -> str:
+    """Consumers drop a `message.created` that they have had by this id alone."""
+    return f"{conversation_id}:{seq}"
+
+
+def traceparent_of(command_id: str) -> str:
+    """W3C Trace Context derived from a command's id, which is 32 hexadecimal digits, so that every hop agrees."""
+    return f"00-{command_id}-{command_id[16:]}-01"

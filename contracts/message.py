@@ -1,0 +1,44 @@
+"""One message, in the one shape that is stored, broadcast, and returned by the history."""
+
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from contracts import limits
+from contracts.shape import Id, Instant, Seq, Shape, optional
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=limits.NAME_LENGTH)]
+# http(s) or a path on this host: nothing that a browser would execute (`javascript:`, `data:`).
+Url = Annotated[str, StringConstraints(max_length=limits.URL_LENGTH, pattern=r"^(https?://[^\s/]|/[^\s/\\]|/$)[^\s]*$")]
+
+
+class Attachment(Shape):
+    """A file beside a message. `size` in bytes, `durationMs` and `waveform` for sound."""
+
+    id: Id | None = optional()
+    name: Name
+    url: Url
+    type: Annotated[str, StringConstraints(min_length=1, max_length=limits.NAME_LENGTH)]
+    size: Annotated[int, Field(ge=0, le=2**53 - 1)]
+    duration_ms: Annotated[int, Field(ge=0, le=2**53 - 1)] | None = optional()
+    waveform: Annotated[list[float], Field(max_length=1024)] | None = optional()
+
+
+class Message(Shape):
+    """A stored message. `tempId` travels beside it, to its sender only."""
+
+    id: Id
+    conversation_id: Id
+    seq: Seq
+    sender_id: Id
+    sender_name: str
+    sender_avatar: str | None
+    content: str
+    created_at: Instant
+    temp_id: Id | None = optional()
+    attachments: list[Attachment] | None = optional()
+    reply_to: Id | None = optional()
+    edited_at: Instant | None = optional()
+    is_deleted: bool | None = optional()
+    reactions: dict[str, list[str]] | None = optional()
+    mentions: list[Id] | None = optional()

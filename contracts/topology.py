@@ -1,0 +1,170 @@
+"""Exchanges, queues and bindings as values. Nothing here opens a connection: `services/amqp.py` declares them.
+
+A prefix separates environments (and tests) that share a virtual host.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """An exchange; all of ours are durable."""
+
+    name: str
+    kind: Literal["topic", "direct", "fanout"]
+
+
+@dataclass(frozen=True)
+class Queue:
+    """A queue with its `x-` arguments (https://www.rabbitmq.com/docs/queues#optional-arguments)."""
+
+    name: str
+    arguments: dict[str, Any] = field(default_factory=dict, hash=False)
+    durable: bool = True
+    exclusive: bool = False
+    auto_delete: bool = False
+
+
+@dataclass(frozen=True)
+class Binding:
+    """What of an exchange goes to a queue."""
+
+    exchange: str
+    queue: str
+    routing_key: str = ""
+
+
+# A command that brings its consumer down this often is set aside by the broker itself; ordinary failures are set
+# aside by the consumer long before, with a reason.
+DELIVERY_LIMIT = 50
+# The events of a gateway that stalls wait in its queue; past this the oldest are dropped, and healed from the history.
+GATEWAY_QUEUE_BYTES = 64 * 1024 * 1024
+LOG_AGE = "7D"
+# Listing dead letters gives them back, which counts as a delivery on RabbitMQ 4; they must outlive any number of those.
+NO_LIMIT = 1_000_000
+
+
+@dataclass(frozen=True)
+class Topology:
+    """All names of one environment.
+
+    Attributes:
+        prefix: put before every name, as `staging.`; empty in production.
+        partitions: how many queues the commands are spread over. Changing it moves conversations between queues.
+    """
+
+    prefix: str = ""
+    partitions: int = 16
+
+    def name(self, name: str) -> str:
+        """A name of this environment."""
+        return self.prefix + name
+
+    @property
+    def commands(self) -> Exchange:
+        """Gateways to persisters, by `<entity>.<verb>.<partition>`."""
+        return Exchange(self.name("chat.commands"), "topic")
+
+    @property
+    def events(self) -> Exchange:
+        """Facts, after they are stored: the public contract."""
+        return Exchange(self.name("chat.events"), "topic")
+
+    @property
+    def fanout(self) -> Exchange:
+        """To every gateway."""
+        return Exchange(self.name("chat.fanout"), "fanout")
+
+    @property
+    def replies(self) -> Exchange:
+        """To one gateway, by its id."""
+        return Exchange(self.name("chat.replies"), "direct")
+
+    @property
+    def dead(self) -> Exchange:
+        """What could not be handled."""
+        return Exchange(self.name("chat.dead"), "topic")
+
+    @property
+    def peers(self) -> Exchange:
+        """Persisters to one another: who is there, so that partitions are spread over all of them."""
+        return Exchange(self.name("chat.peers"), "fanout")
+
+    @property
+    def exchanges(self) -> list[Exchange]:
+        """Every exchange."""
+        return [self.commands, self.events, self.fanout, self.replies, self.dead, self.peers]
+
+    def persister_queue(self, partition: int) -> Queue:
+        """The commands of one partition, handled by one process at a time (single active consumer)."""
+        return Queue(
+            self.name(f"persister.{partition:02d}"),
+            {
+                "x-queue-type": "quorum",
+                "x-single-active-consumer": True,
+                "x-delivery-limit": DELIVERY_LIMIT,
+                "x-dead-letter-exchange": self.dead.name,
+            },
+        )
+
+    @property
+    def notifier_queue(self) -> Queue:
+        """Every event, for the notifier."""
+        return Queue(
+            self.name("notifier.events"),
+            {
+                "x-queue-type": "quorum",
+                "x-delivery-limit": DELIVERY_LIMIT,
+                "x-dead-letter-exchange": self.dead.name,
+            },
+        )
+
+    @property
+    def log(self) -> Queue:
+        """The last days of events, a stream that integrators replay from any offset."""
+        return Queue(self.name("chat.events.log"), {"x-queue-type": "stream", "x-max-age": LOG_AGE})
+
+    @property
+    def dead_letters(self) -> Queue:
+        """What could not be handled, until somebody looks."""
+        return Queue(self.dead.name, {"x-queue-type": "quorum", "x-delivery-limit": NO_LIMIT})
+
+    @property
+    def queues(self) -> list[Queue]:
+        """Every lasting queue."""
+        partitions = [self.persister_queue(partition) for partition in range(self.partitions)]
+        return [*partitions, self.notifier_queue, self.log, self.dead_letters]
+
+    @property
+    def bindings(self) -> list[Binding]:
+        """What goes into the lasting queues."""
+        partitions = [
+            Binding(self.commands.name, self.persister_queue(partition).name, f"*.*.{partition:02d}")
+            for partition in range(self.partitions)
+        ]
+        return [
+            *partitions,
+            Binding(self.events.name, self.notifier_queue.name, "#"),
+            Binding(self.events.name, self.log.name, "#"),
+            Binding(self.dead.name, self.dead_letters.name, "#"),
+        ]
+
+    def gateway_queue(self, gateway_id: str) -> Queue:
+        """One gateway's share of the fan-out and its replies; it goes with the gateway's connection."""
+        return Queue(
+            self.name(f"gateway.{gateway_id}"),
+            {"x-max-length-bytes": GATEWAY_QUEUE_BYTES, "x-overflow": "drop-head"},
+            durable=False,
+            exclusive=True,
+            auto_delete=True,
+        )
+
+    def gateway_bindings(self, gateway_id: str) -> list[Binding]:
+        """What goes into one gateway's queue. One queue for both, so that an answer and an event keep their order."""
+        queue = self.gateway_queue(gateway_id).name
+        return [Binding(self.fanout.name, queue), Binding(self.replies.name, queue, gateway_id)]
+
+    def peer_queue(self, persister_id: str) -> Queue:
+        """What one persister hears of the others."""
+        return Queue(self.name(f"persister.peer.{persister_id}"), durable=False, exclusive=True, auto_delete=True)

@@ -1,0 +1,61 @@
+"""Fan-out: header and data, two lines each, the data passed on unread."""
+
+from datetime import UTC, datetime
+
+import pytest
+from pydantic import ValidationError
+
+from contracts import fanout
+from contracts.errors import ErrorCode
+
+MOMENT = datetime(2026, 1, 31, 12, tzinfo=UTC)
+CREATED = fanout.MessageCreated(
+    conversation_id="c1",
+    seq=7,
+    message_id="m1",
+    sender_id="alice",
+    created_at=MOMENT,
+    gateway_id="g1",
+    temp_id="t1",
+)
+ITEMS: list[tuple[fanout.Item, bytes]] = [
+    (CREATED, b'{"id":"m1"}'),
+    (
+        fanout.ConversationUpdated(
+            conversation_id="c1", update_type="member_removed", audience=["alice"], removed=["bob"]
+        ),
+        b'{"type":"conversation_updated"}',
+    ),
+    (fanout.Notification(id="c1:7/0", conversation_id="c1", unread={"bob": 2}), b'{"kind":"message"}'),
+    (fanout.Typing(conversation_id="c1", user_id="bob", user_name="Bob", active=True), fanout.NULL),
+    (fanout.Reply(command_id="0" * 32, code=ErrorCode.TIMEOUT, detail="Too late."), fanout.NULL),
+]
+
+
+def test_pack_and_unpack():
+    assert list(fanout.unpack(fanout.pack(ITEMS))) == ITEMS
+
+
+def test_nothing():
+    assert fanout.pack([]) == b""
+    assert list(fanout.unpack(b"")) == []
+
+
+def test_data_is_passed_on_unread():
+    body = CREATED.encode() + b"\nnot JSON at all"
+    assert list(fanout.unpack(body)) == [(CREATED, b"not JSON at all")]
+
+
+def test_an_unknown_kind_is_skipped_with_its_data():
+    newer = b'{"kind":"from.the.future","x":1}\n{"kind":"probe"}\n'
+    assert list(fanout.unpack(newer + fanout.pack(ITEMS[:1]))) == ITEMS[:1]
+
+
+def test_a_malformed_item_of_a_known_kind_is_an_error():
+    with pytest.raises(ValidationError, match="conversationId"):
+        list(fanout.unpack(b'{"kind":"typing"}\nnull'))
+
+
+def test_a_header_has_no_line_break():
+    typing = fanout.Typing(conversation_id="c1", user_id="bob", user_name="B\nob", active=False)
+    assert list(fanout.unpack(fanout.pack([(typing, fanout.NULL)]))) == [(typing, fanout.NULL)]
