@@ -1,0 +1,55 @@
+"""`/healthz`, `/readyz` and `/metrics`: alive, able to work, and how it goes."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from services.telemetry import metrics_response
+
+# A check returns when its part works, and raises when it does not.
+Check = Callable[[], Awaitable[None]]
+CHECK_TIMEOUT = 2.0
+
+
+async def examine(checks: Mapping[str, Check]) -> dict[str, str]:
+    """What is wrong, by the name of the part; empty when all is well."""
+
+    async def one(check: Check) -> str | None:
+        try:
+            async with asyncio.timeout(CHECK_TIMEOUT):
+                await check()
+        except TimeoutError:
+            return "does not answer"
+        except Exception as error:  # whatever it is, it is the finding
+            return str(error) or type(error).__name__
+        return None
+
+    findings = await asyncio.gather(*(one(check) for check in checks.values()))
+    return {name: finding for name, finding in zip(checks, findings, strict=True) if finding}
+
+
+async def readiness(checks: Mapping[str, Check]) -> JSONResponse:
+    """200, or 503 that names what is missing."""
+    missing = await examine(checks)
+    return JSONResponse(
+        {"ready": not missing, "missing": missing} if missing else {"ready": True}, 503 if missing else 200
+    )
+
+
+def application(checks: Mapping[str, Check]) -> Starlette:
+    """The three calls as an application, for a service that serves nothing else."""
+
+    async def healthz(_: Request) -> Response:
+        return JSONResponse({"alive": True})
+
+    async def readyz(_: Request) -> Response:
+        return await readiness(checks)
+
+    async def metrics(_: Request) -> Response:
+        return metrics_response()
+
+    return Starlette(routes=[Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)])

@@ -1,0 +1,97 @@
+"""The connection to MongoDB, the creation of a service's collections, and what every service reads of them alike."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorDatabase
+from pymongo import IndexModel
+from pymongo.errors import PyMongoError
+from pymongo.read_concern import ReadConcern
+from pymongo.write_concern import WriteConcern
+
+from contracts import collections
+from contracts.collections import Owner, owned_by
+from contracts.message import Message
+from services.settings import ServiceSettings
+
+Database = AsyncIOMotorDatabase[dict[str, Any]]
+# A server that is away is noticed within this time; a write that takes longer may have landed.
+TIMEOUT_MS = 5000
+
+
+def connect(settings: ServiceSettings, name: str) -> tuple[AsyncIOMotorClient[dict[str, Any]], Database]:
+    """A client (it connects by itself, later) and the database, in which written and read means by a majority.
+
+    Reading by majority means that nothing is shown which an election could take back.
+    """
+    client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(
+        settings.mongodb_url,
+        appname=name,
+        tz_aware=True,
+        serverSelectionTimeoutMS=TIMEOUT_MS,
+        connectTimeoutMS=TIMEOUT_MS,
+        socketTimeoutMS=2 * TIMEOUT_MS,
+        # Retrying belongs to who knows whether it is worth it: the persister's batch loop, the client's next try.
+        retryWrites=True,
+    )
+    database = client.get_database(
+        settings.mongodb_database,
+        write_concern=WriteConcern(w="majority", j=True, wtimeout=TIMEOUT_MS),
+        read_concern=ReadConcern("majority"),
+    )
+    return client, database
+
+
+async def create_collections(database: Database, owner: Owner) -> None:
+    """Create the indexes (and with them the collections) that a service owns. Repeating it changes nothing."""
+    for collection in owned_by(owner):
+        indexes = [
+            IndexModel(
+                list(index.keys),
+                name=index.name,
+                unique=index.unique,
+                **({"partialFilterExpression": index.only} if index.only else {}),
+            )
+            for index in collection.indexes
+        ]
+        if indexes:
+            await database[collection.name].create_indexes(indexes)
+
+
+async def heads_of(database: Database, conversations: Iterable[str]) -> dict[str, int]:
+    """The newest stored seq of each conversation, from its last message: one step in the index for each."""
+    pipeline: list[dict[str, Any]] = [
+        {"$match": {"_id": {"$in": list(conversations)}}},
+        {
+            "$lookup": {
+                "from": collections.MESSAGES.name,
+                "localField": "_id",
+                "foreignField": "conversationId",
+                "pipeline": [{"$sort": {"seq": -1}}, {"$limit": 1}, {"$project": {"_id": 0, "seq": 1}}],
+                "as": "last",
+            }
+        },
+        {"$project": {"last": 1}},
+    ]
+    cursor = database[collections.CONVERSATIONS.name].aggregate(pipeline)
+    return {d["_id"]: d["last"][0]["seq"] if d["last"] else 0 async for d in cursor}
+
+
+def to_message(document: dict[str, Any], viewer: str | None = None) -> Message:
+    """The shape that travels; its `tempId` only for its sender."""
+    hidden = {"_id", "tempHash"} if viewer == document["senderId"] else {"_id", "tempHash", "tempId"}
+    return Message.model_validate({**{k: v for k, v in document.items() if k not in hidden}, "id": document["_id"]})
+
+
+async def ping(database: Database) -> None:
+    """Returns when the primary answers.
+
+    Raises:
+        ConnectionError: it does not.
+    """
+    try:
+        answer = await database.command("hello")
+    except PyMongoError as error:
+        raise ConnectionError("MongoDB does not answer") from error
+    if not answer.get("isWritablePrimary"):
+        raise ConnectionError("MongoDB has no primary")

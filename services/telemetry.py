@@ -1,0 +1,64 @@
+"""Logs for people and programs, and the exposition of metrics. Metrics themselves belong to their service."""
+
+import logging
+import sys
+from typing import Any
+
+import structlog
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.responses import Response
+
+from services.settings import ServiceSettings
+
+
+def start_logging(settings: ServiceSettings, service: str, instance: str) -> None:
+    """One line an event on standard error, JSON unless a person watches; libraries' lines go the same way."""
+
+    def named(_: Any, __: str, line: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        return {**line, "service": service, "instance": instance}
+
+    shared: list[Any] = [
+        named,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    text = settings.log_format == "text" or (settings.log_format == "auto" and sys.stderr.isatty())
+    last: list[Any] = (
+        [structlog.dev.ConsoleRenderer()]
+        if text
+        else [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+    )
+    handler = logging.StreamHandler()
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=settings.log_level.upper(), force=True)
+    for name in ("aiormq", "aio_pika", "uvicorn.access", "httpx"):
+        # Their reconnects and requests are told by our own lines, once.
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    logging.getLogger("pymongo").setLevel(logging.WARNING)
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.processors.StackInfoRenderer(),
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+
+
+def logger() -> Any:
+    """A structured logger: `log.info("joined", conversation=..., user=...)`."""
+    return structlog.stdlib.get_logger()
+
+
+def metrics_response() -> Response:
+    """All metrics of this process, in Prometheus' text format."""
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

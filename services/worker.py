@@ -1,0 +1,79 @@
+"""The life of a process: start, work until SIGTERM or SIGINT, stop in order."""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+
+import uvicorn
+import uvloop
+
+from services import health
+from services.settings import WorkerSettings
+from services.telemetry import logger
+
+
+async def until_stopped(
+    stop: asyncio.Event, *work: Awaitable[None], finish: Callable[[], Awaitable[None]], timeout: float
+) -> None:
+    """Run everything until `stop` is set or a part fails; then `finish` what is in hand, and end all.
+
+    A failure is raised: nothing dies unseen.
+    """
+    tasks = [asyncio.ensure_future(part) for part in work]
+    waiting = asyncio.ensure_future(stop.wait())
+    try:
+        done, _ = await asyncio.wait([*tasks, waiting], return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                await finish()
+    finally:
+        for task in [*tasks, waiting]:
+            task.cancel()
+        await asyncio.gather(*tasks, waiting, return_exceptions=True)
+
+
+class QuietServer(uvicorn.Server):
+    """uvicorn that leaves the signals to us."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Ours are installed already."""
+        yield
+
+
+async def serve_health(settings: WorkerSettings, checks: Mapping[str, health.Check]) -> None:
+    """Serve `/healthz`, `/readyz` and `/metrics` on the worker's port, until cancelled."""
+    server = QuietServer(
+        uvicorn.Config(
+            health.application(checks),
+            host=settings.host,
+            port=settings.http_port,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+        )
+    )
+    await server.serve()
+
+
+def run(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
+    """Run `main(stop)` on uvloop; `stop` is set by the first SIGTERM or SIGINT, and a second one ends at once."""
+
+    async def body() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def stop_now(name: str) -> None:
+            if stop.is_set():
+                raise SystemExit(1)
+            logger().info("stopping", signal=name)
+            stop.set()
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop_now, number.name)
+        await main(stop)
+
+    uvloop.run(body())
