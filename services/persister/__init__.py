@@ -1,0 +1,1 @@
+"""The only writer of chat data: takes commands, stores, tells everyone, acknowledges."""

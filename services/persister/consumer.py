@@ -1,0 +1,286 @@
+"""Take a batch, carry it out, tell everyone, acknowledge: the persister on one screen.
+
+Nothing is ever requeued, since that would change the order: a batch whose database or broker is away is tried again until
+it succeeds or the connection is gone, and then the broker delivers it again, to this process or the next in line. What
+was done twice is found by its ids, so the command queue itself is the outbox.
+"""
+
+import asyncio
+import itertools
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from pydantic import ValidationError
+from pymongo.errors import BulkWriteError, ConnectionFailure, ExecutionTimeout, OperationFailure, PyMongoError
+from tenacity import retry_if_exception, retry_if_exception_type, wait_random_exponential
+from tenacity.asyncio import AsyncRetrying
+
+from contracts import commands, events, fanout
+from contracts.commands import AnyCommand
+from contracts.errors import ErrorCode, Refusal
+from contracts.ids import traceparent_of
+from contracts.limits import BATCH_BYTES
+from services.amqp import Broker, BrokerAway, Delivery, Inbox, Outgoing
+from services.mongo import Database
+from services.persister import conversations, messages, metrics, profiles
+from services.persister.messages import Contended
+from services.persister.outcome import Outcome, refused
+from services.persister.settings import Settings
+from services.telemetry import logger
+
+# MongoDB's answers while it stops, starts, elects or is cut off
+# (https://www.mongodb.com/docs/manual/reference/error-codes/): shutdown, not primary, write concern, interrupted.
+PASSING = frozenset({6, 7, 64, 89, 91, 100, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436})
+ATTEMPTS = 5  # of one command that fails for a reason of its own
+
+
+class Consumer:
+    """Handles batches of deliveries, one after the other."""
+
+    def __init__(self, settings: Settings, broker: Broker, database: Database, inbox: Inbox) -> None:
+        self._settings = settings
+        self._broker = broker
+        self._database = database
+        self._inbox = inbox
+        self._failures: dict[str, int] = {}
+        self.rooms = conversations.Rooms()
+        self.idle = asyncio.Event()
+        self.idle.set()
+        self._stopping = False
+
+    async def run(self) -> None:
+        """Handle what arrives, until cancelled."""
+        while True:
+            deliveries = await self._inbox.take(self._settings.batch_size)
+            if self._stopping:
+                return  # what was not begun goes back to its place in the queue, for the next in line
+            metrics.WAITING.set(len(self._inbox))
+            self.idle.clear()
+            try:
+                await self._handle(deliveries)
+            finally:
+                self.idle.set()
+
+    async def finish(self) -> None:
+        """Begin no other batch, and return when the one in hand is done."""
+        self._stopping = True
+        await self.idle.wait()
+
+    async def _handle(self, deliveries: Sequence[Delivery]) -> None:
+        """All commands of these deliveries, in order, until they are done or the connection is lost."""
+        batch = [command for delivery in deliveries for command in await self._decode(delivery)]
+        async for attempt in AsyncRetrying(
+            retry=retry_if_exception(is_away),
+            wait=wait_random_exponential(0.05, max=2),
+            before_sleep=lambda state: _say_away(state.outcome.exception() if state.outcome else None),
+        ):
+            with attempt:
+                if not all(delivery.subscription.live for delivery in deliveries):
+                    return  # somebody else has them now
+                await self._once(batch)
+        await self._inbox.ack(deliveries)
+
+    async def _once(self, batch: Sequence[AnyCommand]) -> None:
+        # One AMQP message may hold many commands, so a batch of messages may be too much for one write.
+        for start in range(0, len(batch), self._settings.batch_size):
+            part = batch[start : start + self._settings.batch_size]
+            await self._publish(part, await self._carry_out(part))
+
+    async def _carry_out(self, batch: Sequence[AnyCommand]) -> dict[str, Outcome]:
+        """Runs of messages together, anything else by itself, in the order of arrival."""
+        outcomes: dict[str, Outcome] = {}
+        for is_message, run in itertools.groupby(batch, key=lambda c: isinstance(c, commands.SendMessage)):
+            part = list(run)
+            if is_message:
+                outcomes |= await self._send(part)
+            else:
+                for command in part:
+                    outcomes[command.id] = await self._one(command)
+        return outcomes
+
+    async def _send(self, batch: Sequence[AnyCommand]) -> dict[str, Outcome]:
+        sends = [command for command in batch if isinstance(command, commands.SendMessage)]
+        started = time.perf_counter()
+        metrics.BATCH.observe(len(sends))
+        try:
+            return await messages.send_all(self._database, self.rooms, sends)
+        except Exception as error:
+            if is_away(error):
+                raise
+            if len(sends) > 1:  # find the one that spoils the batch
+                halves = sends[: len(sends) // 2], sends[len(sends) // 2 :]
+                return await self._send(halves[0]) | await self._send(halves[1])
+            return {sends[0].id: await self._failed(sends[0])}
+        finally:
+            metrics.STORE.observe(time.perf_counter() - started)
+            metrics.COMMANDS.labels("message.send").inc(len(sends))
+
+    async def _one(self, command: AnyCommand) -> Outcome:
+        metrics.COMMANDS.labels(command.type).inc()
+        try:
+            return await self._dispatch(command)
+        except Refusal as refusal:
+            return refused(command, refusal)
+        except Exception as error:
+            if is_away(error):
+                raise
+            return await self._failed(command)
+
+    async def _dispatch(self, command: AnyCommand) -> Outcome:
+        if command.expires_at <= datetime.now(UTC) and not isinstance(command, commands.PurgeConversation):
+            raise Refusal(ErrorCode.TIMEOUT)
+        database = self._database
+        try:
+            match command:
+                case commands.StoreProfile():
+                    return await profiles.store(database, command)
+                case commands.CreateConversation():
+                    return await conversations.create(database, command)
+                case commands.RenameConversation():
+                    return await conversations.rename(database, command)
+                case commands.AddMembers():
+                    return await conversations.add_members(database, command)
+                case commands.RemoveMember():
+                    return await conversations.remove_member(database, command)
+                case commands.DeleteConversation():
+                    return await conversations.delete(database, command)
+                case commands.PurgeConversation():
+                    return await conversations.purge(database, command, self._settings.purge_size)
+                case commands.SendMessage():
+                    raise AssertionError("messages are handled in runs")
+        finally:
+            if not isinstance(command, commands.StoreProfile):
+                self.rooms.forget([command.conversation_id])
+
+    async def _failed(self, command: AnyCommand) -> Outcome:
+        """A command that fails for a reason of its own: a few more chances, then out of the way, with its reason."""
+        count = self._failures.get(command.id, 0) + 1
+        logger().exception("command failed", command=command.id, type=command.type, attempt=count)
+        if count < ATTEMPTS:
+            self._failures[command.id] = count
+            await asyncio.sleep(0.05 * 2**count)
+            if isinstance(command, commands.SendMessage):
+                return (await self._send([command]))[command.id]
+            return await self._one(command)
+        self._failures.pop(command.id, None)
+        await self._set_aside(command.encode(), commands.routing_key(command, self._settings.partitions), "failed")
+        return refused(command, Refusal(ErrorCode.INTERNAL))
+
+    async def _decode(self, delivery: Delivery) -> list[AnyCommand]:
+        """The commands of one delivery; a line that is none is set aside."""
+        decoded = []
+        for line in commands.unpack(delivery.body):
+            try:
+                decoded.append(commands.decode(line))
+            except ValidationError as error:
+                reason = "; ".join(
+                    f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
+                    for problem in error.errors(include_url=False, include_input=False, include_context=False)
+                )
+                await self._set_aside_surely(line, delivery.routing_key, f"undecodable: {reason}"[:500])
+        return decoded
+
+    async def _set_aside_surely(self, body: bytes, routing_key: str, reason: str) -> None:
+        async for attempt in AsyncRetrying(
+            retry=retry_if_exception_type(BrokerAway), wait=wait_random_exponential(0.1, max=2)
+        ):
+            with attempt:
+                await self._set_aside(body, routing_key, reason)
+
+    async def _set_aside(self, body: bytes, routing_key: str, reason: str) -> None:
+        metrics.DEAD.inc()
+        logger().error("dead letter", routing_key=routing_key, reason=reason)
+        topology = self._broker.topology
+        await self._broker.publish(
+            Outgoing(
+                topology.dead.name,
+                routing_key,
+                body,
+                headers={
+                    "x-reason": reason,
+                    "x-service": "persister",
+                    "x-first-failed-at": datetime.now(UTC).isoformat(),
+                    "x-exchange": topology.commands.name,
+                    "x-routing-key": routing_key,
+                },
+                mandatory=True,
+            )
+        )
+
+    async def _publish(self, batch: Sequence[AnyCommand], outcomes: dict[str, Outcome]) -> None:
+        """Events, fan-out, replies and follow-ups, all confirmed, and the newest messages noted."""
+        started = time.perf_counter()
+        topology = self._broker.topology
+        ordered = [(command, outcomes[command.id]) for command in batch]
+        # Messages before replies: a retry in the same batch is answered after what it repeats.
+        outgoing = _fanout(ordered, topology.fanout.name)
+        outgoing += _replies(ordered, topology.replies.name)
+        for command, outcome in ordered:
+            headers = {"traceparent": traceparent_of(command.id)}
+            outgoing += [
+                Outgoing(topology.events.name, key, body, events.CONTENT_TYPE, headers, event_id, mandatory=True)
+                for key, event_id, body in outcome.events
+            ]
+            outgoing += [
+                Outgoing(
+                    topology.commands.name,
+                    commands.routing_key(follow_up, topology.partitions),
+                    follow_up.encode(),
+                    mandatory=True,
+                )
+                for follow_up in outcome.follow_ups
+            ]
+        items = (item for _, outcome in ordered for item, _ in outcome.items)
+        created = [item for item in items if isinstance(item, fanout.MessageCreated)]
+        await asyncio.gather(
+            self._broker.publish_all(outgoing),
+            messages.note_activity(self._database, created),
+        )
+        metrics.PUBLISH.observe(time.perf_counter() - started)
+
+
+def _replies(ordered: Sequence[tuple[AnyCommand, Outcome]], exchange: str) -> list[Outgoing]:
+    by_gateway: dict[str, list[tuple[fanout.Item, bytes]]] = {}
+    for command, outcome in ordered:
+        if outcome.reply is None:
+            continue
+        if outcome.reply.code is not None:
+            metrics.REFUSALS.labels(outcome.reply.code).inc()
+            logger().info("refused", command=command.id, type=command.type, code=outcome.reply.code)
+        by_gateway.setdefault(command.origin.gateway_id, []).append((outcome.reply, fanout.NULL))
+    return [Outgoing(exchange, gateway, fanout.pack(items), persistent=False) for gateway, items in by_gateway.items()]
+
+
+def _fanout(ordered: Sequence[tuple[AnyCommand, Outcome]], exchange: str) -> list[Outgoing]:
+    outgoing: list[Outgoing] = []
+    part: list[tuple[fanout.Item, bytes]] = []
+    size = 0
+    for item in (item for _, outcome in ordered for item in outcome.items):
+        if part and size + len(item[1]) > BATCH_BYTES:
+            outgoing.append(Outgoing(exchange, "", fanout.pack(part), persistent=False))
+            part, size = [], 0
+        part.append(item)
+        size += len(item[1])
+    if part:
+        outgoing.append(Outgoing(exchange, "", fanout.pack(part), persistent=False))
+    return outgoing
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether a dependency is away or busy, so that the same batch may succeed later."""
+    match error:
+        case BrokerAway() | Contended() | ConnectionFailure() | ExecutionTimeout():
+            return True
+        case BulkWriteError():
+            # Without a write error it is the acknowledgement by the majority that is missing.
+            return not error.details.get("writeErrors")
+        case OperationFailure():
+            return error.code in PASSING or error.timeout
+    return False
+
+
+def _say_away(error: BaseException | None) -> None:
+    metrics.RETRIES.inc()
+    kind = "MongoDB" if isinstance(error, PyMongoError) else "RabbitMQ"
+    logger().warning("batch waits", dependency=kind, reason=str(error)[:200])

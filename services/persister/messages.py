@@ -1,0 +1,225 @@
+"""`message.send`: number and store a batch of messages, each once, without holes.
+
+Heads are held in memory while this process has the partition, read from the last message when it takes one over. All new
+messages of a batch go into one *ordered* insert, so that a crash leaves a prefix and never a hole; the unique indexes
+refuse a write of a process that lost its partition and does not know yet, and the batch begins again from what is stored.
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic_core import to_json
+from pymongo import UpdateOne
+from pymongo.errors import BulkWriteError
+
+from contracts import collections, events, fanout
+from contracts.commands import SendMessage
+from contracts.errors import ErrorCode, Refusal
+from contracts.shape import now
+from services.mongo import Database, to_message
+from services.persister import metrics
+from services.persister.conversations import Rooms
+from services.persister.outcome import Outcome, refused
+
+DUPLICATE_KEY = 11000
+# Two processes can collide over a partition for as long as the loser does not know; each round one of them gains ground.
+ROUNDS = 20
+
+
+class Contended(ConnectionError):
+    """Another process keeps writing to the same conversations. To be tried again later."""
+
+
+async def send_all(database: Database, rooms: Rooms, commands: Sequence[SendMessage]) -> dict[str, Outcome]:
+    """Store what is new; returns each command's outcome by its id.
+
+    Raises:
+        pymongo.errors.PyMongoError: the database is away; some may be stored, and all may be tried again.
+        Contended: see there.
+    """
+    for _ in range(ROUNDS):
+        try:
+            return await _round(database, rooms, commands)
+        except BulkWriteError as error:
+            rooms.forget({command.conversation_id for command in commands})
+            if not any(problem["code"] == DUPLICATE_KEY for problem in error.details["writeErrors"]):
+                raise
+            metrics.FENCED.inc()
+        except BaseException:
+            # Whether it was stored is not known: what is in memory may be wrong.
+            rooms.forget({command.conversation_id for command in commands})
+            raise
+    raise Contended("another persister writes to the same conversations")
+
+
+async def _round(database: Database, rooms: Rooms, commands: Sequence[SendMessage]) -> dict[str, Outcome]:
+    stored = await _stored(database, commands)
+    await rooms.load(database, [(command.conversation_id, command.actor.user_id) for command in commands])
+    targets = await _reply_targets(database, commands)
+    outcomes: dict[str, Outcome] = {}
+    fresh: dict[str, dict[str, Any]] = {}  # by command id, in order
+    by_temp: dict[tuple[str, str, str], dict[str, Any]] = {}
+    heads: dict[str, int] = {}
+    moment = now()
+    for command in commands:
+        temp = _temp_key(command)
+        known = stored.get(command.id) or (stored.get(temp) if temp else None) or fresh.get(command.id)
+        if known is None and temp is not None:
+            known = by_temp.get(temp)
+        if known is not None:
+            if command.id not in fresh:
+                outcomes[command.id] = _repeated(command, known)
+            continue
+        try:
+            _judge(command, rooms, targets, moment)
+        except Refusal as refusal:
+            outcomes[command.id] = refused(command, refusal)
+            continue
+        conversation = command.conversation_id
+        heads[conversation] = heads.get(conversation, rooms.head(conversation)) + 1
+        document = _document(command, heads[conversation], moment)
+        fresh[command.id] = document
+        if temp is not None:
+            by_temp[temp] = document
+    if fresh:
+        await database[collections.MESSAGES.name].insert_many(list(fresh.values()), ordered=True)
+        rooms.advance(heads)
+    by_id = {command.id: command for command in commands}
+    for command_id, document in fresh.items():
+        outcomes[command_id] = _created(by_id[command_id], document)
+    return outcomes
+
+
+async def note_activity(database: Database, created: Sequence[fanout.MessageCreated]) -> None:
+    """Bring the conversations' newest message and the senders' own reading up to date.
+
+    Both only ever move forward, so doing it again after a crash is harmless.
+    """
+    newest: dict[str, fanout.MessageCreated] = {}
+    read: dict[tuple[str, str], int] = {}
+    for item in created:
+        newest[item.conversation_id] = item
+        read[item.conversation_id, item.sender_id] = item.seq
+    conversations = [
+        UpdateOne(
+            {"_id": item.conversation_id, "lastSeq": {"$lt": item.seq}},
+            {"$set": {"lastSeq": item.seq, "lastActivityAt": item.created_at}},
+        )
+        for item in newest.values()
+    ]
+    memberships = [
+        UpdateOne({"conversationId": conversation, "userId": user}, {"$max": {"lastReadSeq": seq}})
+        for (conversation, user), seq in read.items()
+    ]
+    if conversations:
+        await database[collections.CONVERSATIONS.name].bulk_write(conversations, ordered=False)
+        await database[collections.MEMBERSHIPS.name].bulk_write(memberships, ordered=False)
+
+
+def fingerprint(command: SendMessage) -> str:
+    """Tells one content from another under the same `tempId`, also after the message was edited."""
+    attachments = [attachment.model_dump(mode="json") for attachment in command.attachments or ()]
+    return hashlib.blake2b(to_json([command.content, attachments, command.reply_to]), digest_size=12).hexdigest()
+
+
+def _temp_key(command: SendMessage) -> tuple[str, str, str] | None:
+    if command.temp_id is None:
+        return None
+    return (command.conversation_id, command.actor.user_id, command.temp_id)
+
+
+async def _stored(database: Database, commands: Sequence[SendMessage]) -> dict[Any, dict[str, Any]]:
+    """Messages that exist already, by their id and by (conversation, sender, tempId)."""
+    temps: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for command in commands:
+        if command.temp_id is not None:
+            temps[command.conversation_id, command.actor.user_id].append(command.temp_id)
+    either: list[dict[str, Any]] = [{"_id": {"$in": [command.id for command in commands]}}]
+    either += [
+        {"conversationId": conversation, "senderId": sender, "tempId": {"$in": ids}}
+        for (conversation, sender), ids in temps.items()
+    ]
+    found: dict[Any, dict[str, Any]] = {}
+    async for document in database[collections.MESSAGES.name].find({"$or": either}):
+        found[document["_id"]] = document
+        if "tempId" in document:
+            found[document["conversationId"], document["senderId"], document["tempId"]] = document
+    return found
+
+
+async def _reply_targets(database: Database, commands: Sequence[SendMessage]) -> set[tuple[str, str]]:
+    wanted = [command.reply_to for command in commands if command.reply_to is not None]
+    if not wanted:
+        return set()
+    cursor = database[collections.MESSAGES.name].find({"_id": {"$in": wanted}}, {"conversationId": 1})
+    return {(document["conversationId"], document["_id"]) async for document in cursor}
+
+
+def _judge(command: SendMessage, rooms: Rooms, targets: set[tuple[str, str]], moment: Any) -> None:
+    if command.expires_at <= moment:
+        raise Refusal(ErrorCode.TIMEOUT)
+    if not rooms.is_member(command.conversation_id, command.actor.user_id):
+        raise Refusal(ErrorCode.NOT_A_MEMBER)
+    if command.reply_to is not None and (command.conversation_id, command.reply_to) not in targets:
+        raise Refusal(ErrorCode.NOT_FOUND, "replyTo names no message of this conversation.")
+
+
+def _document(command: SendMessage, seq: int, moment: Any) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "_id": command.id,
+        "conversationId": command.conversation_id,
+        "seq": seq,
+        "senderId": command.actor.user_id,
+        "senderName": command.actor.user_name,
+        "senderAvatar": command.actor.avatar,
+        "content": command.content,
+        "createdAt": moment,
+    }
+    if command.temp_id is not None:
+        document |= {"tempId": command.temp_id, "tempHash": fingerprint(command)}
+    if command.attachments:
+        document["attachments"] = [attachment.model_dump() for attachment in command.attachments]
+    if command.reply_to is not None:
+        document["replyTo"] = command.reply_to
+    return document
+
+
+def _repeated(command: SendMessage, document: dict[str, Any]) -> Outcome:
+    if document["_id"] == command.id:
+        # The same command again: its event may have been lost with the process that stored it.
+        metrics.REPEATS.labels("redelivery").inc()
+        return _created(command, document)
+    metrics.REPEATS.labels("retry").inc()
+    if document.get("tempHash", fingerprint(command)) != fingerprint(command):
+        return refused(command, Refusal(ErrorCode.TEMP_ID_CONFLICT))
+    return Outcome(
+        reply=fanout.Reply(
+            command_id=command.id,
+            message_id=document["_id"],
+            seq=document["seq"],
+            created_at=document["createdAt"],
+            duplicate=True,
+        )
+    )
+
+
+def _created(command: SendMessage, document: dict[str, Any]) -> Outcome:
+    message = to_message(document)
+    body = message.encode()
+    item = fanout.MessageCreated(
+        conversation_id=message.conversation_id,
+        seq=message.seq,
+        message_id=message.id,
+        sender_id=message.sender_id,
+        created_at=message.created_at,
+        gateway_id=command.origin.gateway_id,
+        temp_id=command.temp_id,
+    )
+    event = (
+        events.routing_key("chat.message.created.v1", message.conversation_id),
+        f"{message.conversation_id}:{message.seq}",
+        events.message_created(message, body),
+    )
+    return Outcome(events=[event], items=[(item, body)])

@@ -1,0 +1,62 @@
+"""What became of a command: what the world, the gateways and the sender are to be told."""
+
+from dataclasses import dataclass, field
+
+from contracts import commands, events, fanout
+from contracts.errors import Refusal
+from contracts.shape import now
+
+
+@dataclass(slots=True)
+class Outcome:
+    """The consequences of one command, to be published before it is acknowledged.
+
+    Attributes:
+        events: routing key, event id and body for `chat.events`.
+        items: for every gateway.
+        reply: for the gateway that asked, unless an item says it all.
+        follow_ups: commands to itself.
+    """
+
+    events: list[tuple[str, str, bytes]] = field(default_factory=list)
+    items: list[tuple[fanout.Item, bytes]] = field(default_factory=list)
+    reply: fanout.Reply | None = None
+    follow_ups: list[commands.AnyCommand] = field(default_factory=list)
+
+
+def refused(command: commands.AnyCommand, refusal: Refusal) -> Outcome:
+    """The command changed nothing, and its sender learns why."""
+    return Outcome(reply=fanout.Reply(command_id=command.id, code=refusal.code, detail=refusal.detail))
+
+
+def done(command: commands.AnyCommand) -> Outcome:
+    """The command is carried out, and nobody but its sender needs to know."""
+    return Outcome(reply=fanout.Reply(command_id=command.id))
+
+
+def changed(
+    command: commands.AnyCommand,
+    change: events.ConversationChange,
+    audience: list[str],
+    removed: list[str] | None = None,
+    *,
+    reply: bool = True,
+) -> Outcome:
+    """A conversation changed: an event for the world, a frame for its people."""
+    event = events.ConversationUpdated(
+        id=f"{change.conversation_id}:{command.id}",
+        subject=change.conversation_id,
+        time=now(),
+        data=change,
+    )
+    item = fanout.ConversationUpdated(
+        conversation_id=change.conversation_id,
+        update_type=change.update_type,
+        audience=audience,
+        removed=removed,
+    )
+    return Outcome(
+        events=[(events.routing_key(event.type, change.conversation_id), event.id, event.encode())],
+        items=[(item, change.encode())],
+        reply=fanout.Reply(command_id=command.id) if reply else None,
+    )
