@@ -1,0 +1,1 @@
+"""The one door for browsers and bots: WebSocket and REST in front, the broker behind. It only reads MongoDB."""

@@ -1,0 +1,68 @@
+"""`python -m services.gateway`: settings, server, signals."""
+
+import asyncio
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+
+from services.gateway.app import create_app, drain
+from services.gateway.settings import Settings
+from services.settings import load
+from services.telemetry import logger
+
+
+class Server(uvicorn.Server):
+    """uvicorn that sends its sockets elsewhere before it stops (by itself it would cut them off at once)."""
+
+    draining: asyncio.Task[None] | None = None
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
+        super().__init__(config)
+        self._app = app
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """The first signal drains, a second one ends at once."""
+        if self.draining is not None:
+            super().handle_exit(sig, frame)
+            return
+        loop = asyncio.get_running_loop()
+        self.draining = loop.create_task(self._drain(sig))
+        loop.call_soon_threadsafe(lambda: None)  # wakes the loop: signals arrive between two of its turns
+
+    async def _drain(self, sig: int) -> None:
+        try:
+            gateway = self._app.state.gateway
+            async with asyncio.timeout(gateway.settings.shutdown_timeout):
+                await drain(gateway)
+        except TimeoutError:
+            logger().warning("drained too slowly")
+        except Exception:
+            logger().exception("draining failed")
+        finally:
+            super().handle_exit(sig, None)
+
+
+def main() -> None:
+    """Run one gateway until SIGTERM or SIGINT."""
+    settings = load(Settings)
+    app = create_app(settings)
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        loop="uvloop",
+        ws="services.gateway.wire:Wire",
+        ws_max_size=settings.ws_max_frame,
+        ws_ping_interval=None,
+        ws_per_message_deflate=settings.ws_compression,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=5,
+    )
+    Server(config, app).run()
+
+
+if __name__ == "__main__":
+    main()

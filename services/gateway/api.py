@@ -1,0 +1,332 @@
+"""REST under `/api`: reads from the history, writes as commands that are answered when they are stored."""
+
+import asyncio
+import base64
+import binascii
+import json
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from pydantic import Field, StringConstraints
+from starlette.responses import JSONResponse
+
+from contracts import commands, fanout, limits
+from contracts.conversation import Conversation, Profile
+from contracts.errors import ErrorCode, Refusal
+from contracts.ids import direct_conversation_id
+from contracts.message import Attachment, Message
+from contracts.shape import Id, Shape, optional
+from services.gateway import auth
+from services.gateway.auth import Identity
+from services.gateway.history import reading
+from services.gateway.ingress import new_id
+from services.gateway.limits import take
+from services.gateway.problems import InvalidField
+from services.gateway.session import content_of
+from services.gateway.websocket import Gateway
+
+ConversationName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=limits.NAME_LENGTH)]
+Limit = Annotated[int, Query(ge=1, le=limits.LIST_PAGE)]
+
+
+class NewConversation(Shape):
+    """`name` for groups and channels; a direct conversation has exactly one other member."""
+
+    type: Literal["direct", "group", "channel"]
+    name: ConversationName | None = None
+    member_ids: Annotated[list[Id], Field(max_length=limits.MEMBERS_IN_CALL)] = Field(default_factory=list)
+
+
+class Rename(Shape):
+    """A new name."""
+
+    name: ConversationName
+
+
+class NewMembers(Shape):
+    """People to bring in."""
+
+    user_ids: Annotated[list[Id], Field(min_length=1, max_length=limits.MEMBERS_IN_CALL)]
+
+
+class NewMessage(Shape):
+    """A message, as over WebSocket."""
+
+    content: str = ""
+    temp_id: Id | None = optional()
+    attachments: Annotated[list[Attachment], Field(max_length=limits.ATTACHMENTS)] | None = optional()
+    reply_to: Id | None = optional()
+
+
+class DevelopmentToken(Shape):
+    """Whose token; without `userId` it is derived from the name."""
+
+    user_name: ConversationName
+    user_id: Id | None = optional()
+
+
+def gateway_of(request: Request) -> Gateway:
+    """The parts of this process."""
+    gateway: Gateway = request.app.state.gateway
+    return gateway
+
+
+The = Annotated[Gateway, Depends(gateway_of)]
+
+
+async def caller_of(gateway: The, authorization: Annotated[str | None, Header()] = None) -> Identity:
+    """Who calls, from the bearer token (RFC 6750)."""
+    scheme, _, token = (authorization or "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise Refusal(ErrorCode.NOT_AUTHENTICATED)
+    identity = await gateway.verifier.verify(token.strip())
+    wait = take(asyncio.get_running_loop().time(), gateway.buckets_of(identity.user_id).frames)
+    if wait > 0:
+        raise Refusal(ErrorCode.RATE_LIMITED, retry_after=wait)
+    await gateway.profiles.store(identity.profile)
+    return identity
+
+
+Caller = Annotated[Identity, Depends(caller_of)]
+router = APIRouter(prefix="/api")
+
+
+@router.get("/me")
+async def me(caller: Caller) -> Response:
+    """The caller's profile."""
+    return _json(caller.profile)
+
+
+@router.get("/users")
+async def users(
+    gateway: The,
+    caller: Caller,
+    query: str = "",
+    limit: Limit = limits.LIST_DEFAULT,
+    cursor: str | None = None,
+) -> Response:
+    """People to start a conversation with, one of whose names begins with the query."""
+    after = _text_cursor(cursor)
+    async with reading():
+        people, following = await gateway.history.people(query.strip()[: limits.NAME_LENGTH], limit, after)
+    return _list(people, None if following is None else _encode_cursor([following]))
+
+
+@router.post("/conversations", status_code=201)
+async def create_conversation(gateway: The, caller: Caller, body: NewConversation) -> Response:
+    """Create a conversation, or find the direct one of these two."""
+    others = [user for user in dict.fromkeys(body.member_ids) if user != caller.user_id]
+    conversation_id = new_id()
+    if body.type == "direct":
+        if len(others) != 1:
+            raise InvalidField("memberIds: a direct conversation has exactly one other member")
+        conversation_id = direct_conversation_id(caller.user_id, others[0])
+    elif body.name is None:
+        raise InvalidField("name: a group or channel needs a name")
+    await gateway.ingress.request(
+        commands.CreateConversation(
+            **_command(gateway, caller),
+            conversation_id=conversation_id,
+            conversation_type=body.type,
+            name=None if body.type == "direct" else body.name,
+            member_ids=others,
+        )
+    )
+    return await _conversation(gateway, caller, conversation_id, status=201)
+
+
+@router.get("/conversations")
+async def conversations(
+    gateway: The, caller: Caller, limit: Limit = limits.LIST_DEFAULT, cursor: str | None = None
+) -> Response:
+    """The caller's conversations, newest activity first."""
+    async with reading():
+        items, following = await gateway.history.conversations(caller.user_id, limit, _time_cursor(cursor))
+    return _list(items, _next(following))
+
+
+@router.get("/conversations/{conversation_id}")
+async def conversation(gateway: The, caller: Caller, conversation_id: Id) -> Response:
+    """One conversation with its members."""
+    return await _conversation(gateway, caller, conversation_id)
+
+
+@router.patch("/conversations/{conversation_id}")
+async def rename(gateway: The, caller: Caller, conversation_id: Id, body: Rename) -> Response:
+    """Rename it (admins)."""
+    await gateway.ingress.request(
+        commands.RenameConversation(**_command(gateway, caller), conversation_id=conversation_id, name=body.name)
+    )
+    return await _conversation(gateway, caller, conversation_id)
+
+
+@router.delete("/conversations/{conversation_id}", status_code=204)
+async def delete(gateway: The, caller: Caller, conversation_id: Id) -> Response:
+    """Delete it for everybody (admins)."""
+    await gateway.ingress.request(
+        commands.DeleteConversation(**_command(gateway, caller), conversation_id=conversation_id)
+    )
+    return Response(status_code=204)
+
+
+@router.get("/conversations/{conversation_id}/members")
+async def members(
+    gateway: The,
+    caller: Caller,
+    conversation_id: Id,
+    limit: Limit = limits.LIST_PAGE,
+    cursor: str | None = None,
+) -> Response:
+    """All members, longest-standing first."""
+    async with reading():
+        await _check_member(gateway, caller, conversation_id)
+        items, following = await gateway.history.members(conversation_id, limit, _time_cursor(cursor))
+    return _list(items, _next(following))
+
+
+@router.post("/conversations/{conversation_id}/members")
+async def add_members(gateway: The, caller: Caller, conversation_id: Id, body: NewMembers) -> Response:
+    """Bring people in (admins)."""
+    await gateway.ingress.request(
+        commands.AddMembers(**_command(gateway, caller), conversation_id=conversation_id, member_ids=body.user_ids)
+    )
+    return await _conversation(gateway, caller, conversation_id)
+
+
+@router.delete("/conversations/{conversation_id}/members/{user_id}", status_code=204)
+async def remove_member(gateway: The, caller: Caller, conversation_id: Id, user_id: Id) -> Response:
+    """Take somebody out (admins), or leave."""
+    await gateway.ingress.request(
+        commands.RemoveMember(**_command(gateway, caller), conversation_id=conversation_id, member_id=user_id)
+    )
+    return Response(status_code=204)
+
+
+@router.get("/conversations/{conversation_id}/messages")
+async def messages(
+    gateway: The,
+    caller: Caller,
+    conversation_id: Id,
+    before_seq: Annotated[int | None, Query(alias="beforeSeq", ge=0, le=2**53 - 1)] = None,
+    after_seq: Annotated[int | None, Query(alias="afterSeq", ge=0, le=2**53 - 1)] = None,
+    limit: Annotated[int, Query(ge=1, le=limits.HISTORY_PAGE)] = limits.HISTORY_DEFAULT,
+) -> Response:
+    """A page, rising `seq`: the newest, those before a seq, or those after one. `hasMore` in the direction asked for."""
+    if before_seq is not None and after_seq is not None:
+        raise InvalidField("beforeSeq, afterSeq: only one of them at a time")
+    history, viewer = gateway.history, caller.user_id
+    async with reading():
+        await _check_member(gateway, caller, conversation_id)
+        if after_seq is not None:
+            found = await history.after(conversation_id, after_seq, limit + 1, viewer=viewer)
+            page = found[:limit]
+        else:
+            found = await history.newest(conversation_id, limit + 1, before_seq, viewer=viewer)
+            page = found[-limit:]
+    return Response(
+        b'{"items":[' + b",".join(m.encode() for m in page) + b'],"hasMore":%s}' % _bool(len(found) > limit),
+        media_type="application/json",
+    )
+
+
+@router.post("/conversations/{conversation_id}/messages", status_code=201)
+async def send(
+    gateway: The,
+    caller: Caller,
+    conversation_id: Id,
+    body: NewMessage,
+    idempotency_key: Annotated[Id | None, Header()] = None,
+) -> Response:
+    """Send without a socket: 201 with the message once it is stored, 200 when it was stored before."""
+    wait = take(asyncio.get_running_loop().time(), gateway.buckets_of(caller.user_id).sends)
+    if wait > 0:
+        raise Refusal(ErrorCode.RATE_LIMITED, retry_after=wait)
+    answer = await gateway.ingress.request(
+        commands.SendMessage(
+            **_command(gateway, caller),
+            conversation_id=conversation_id,
+            content=content_of(body),
+            temp_id=idempotency_key or body.temp_id,
+            attachments=body.attachments,
+            reply_to=body.reply_to,
+        )
+    )
+    async with reading():
+        message: Message = await gateway.history.message(str(answer.message_id), caller.user_id)
+    return _json(message, 200 if isinstance(answer, fanout.Reply) else 201)
+
+
+@router.post("/dev/token")
+async def development_token(gateway: The, body: DevelopmentToken) -> Response:
+    """A token for anybody, in development only."""
+    if not gateway.settings.auth_dev:
+        raise Refusal(ErrorCode.NOT_FOUND)
+    user_id = body.user_id or auth.development_user_id(body.user_name)
+    return JSONResponse({"token": gateway.verifier.sign(user_id, body.user_name), "userId": user_id})
+
+
+async def _conversation(gateway: Gateway, caller: Identity, conversation_id: str, status: int = 200) -> Response:
+    async with reading():
+        return _json(await gateway.history.conversation(conversation_id, caller.user_id), status)
+
+
+async def _check_member(gateway: Gateway, caller: Identity, conversation_id: str) -> None:
+    if not await gateway.history.is_member(conversation_id, caller.user_id):
+        raise Refusal(ErrorCode.NOT_A_MEMBER)
+
+
+def _command(gateway: Gateway, caller: Identity) -> dict[str, Any]:
+    ingress = gateway.ingress
+    return {
+        "id": new_id(),
+        "origin": ingress.origin(None),
+        "actor": caller.profile,
+        "expires_at": ingress.expires_at(),
+    }
+
+
+def _json(shape: Shape, status: int = 200) -> Response:
+    return Response(shape.encode(), status, media_type="application/json")
+
+
+def _list(items: list[Any], cursor: str | None) -> Response:
+    shapes: list[Profile | Conversation] = items
+    body = b'{"items":[' + b",".join(shape.encode() for shape in shapes) + b'],"nextCursor":'
+    return Response(body + json.dumps(cursor).encode() + b"}", media_type="application/json")
+
+
+def _bool(value: bool) -> bytes:
+    return b"true" if value else b"false"
+
+
+def _next(following: tuple[datetime, str] | None) -> str | None:
+    return None if following is None else _encode_cursor([following[0].isoformat(), following[1]])
+
+
+def _encode_cursor(parts: list[str]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode().rstrip("=")
+
+
+def _decode_cursor(cursor: str, length: int) -> list[str]:
+    try:
+        parts = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    except (binascii.Error, ValueError) as error:
+        raise InvalidField("cursor: not one that was given") from error
+    if not isinstance(parts, list) or len(parts) != length or not all(isinstance(p, str) for p in parts):
+        raise InvalidField("cursor: not one that was given")
+    return parts
+
+
+def _text_cursor(cursor: str | None) -> str | None:
+    return None if cursor is None else _decode_cursor(cursor, 1)[0]
+
+
+def _time_cursor(cursor: str | None) -> tuple[datetime, str] | None:
+    if cursor is None:
+        return None
+    moment, last_id = _decode_cursor(cursor, 2)
+    try:
+        return datetime.fromisoformat(moment), last_id
+    except ValueError as error:
+        raise InvalidField("cursor: not one that was given") from error

@@ -1,0 +1,202 @@
+"""What is stored, as this gateway reads it: messages, conversations, members and people. Reads only, by majority."""
+
+import re
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any
+
+from pymongo.errors import PyMongoError
+
+from contracts import collections, limits
+from contracts.conversation import Conversation, Member, Profile
+from contracts.errors import ErrorCode, Refusal
+from contracts.message import Message
+from services.mongo import Database, heads_of, to_message
+
+HIDDEN = {"tempHash": 0}
+
+
+@asynccontextmanager
+async def reading() -> AsyncIterator[None]:
+    """Turns a database that is away into the refusal that a client understands."""
+    try:
+        yield
+    except (PyMongoError, TimeoutError) as error:
+        raise Refusal(ErrorCode.UNAVAILABLE, "The history cannot be read now.") from error
+
+
+class History:
+    """Reads of one database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._messages = database[collections.MESSAGES.name]
+        self._conversations = database[collections.CONVERSATIONS.name]
+        self._memberships = database[collections.MEMBERSHIPS.name]
+        self._users = database[collections.USERS.name]
+
+    # --------------------------------------------------------------------------------------------- messages
+
+    async def head(self, conversation_id: str) -> int:
+        """The newest stored seq, 0 when there is none."""
+        document = await self._messages.find_one(
+            {"conversationId": conversation_id}, {"seq": 1, "_id": 0}, sort=[("seq", -1)]
+        )
+        return document["seq"] if document else 0
+
+    async def heads(self, conversation_ids: Iterable[str]) -> dict[str, int]:
+        """The newest stored seq of each of these conversations; 0 before the first message."""
+        return await heads_of(self._database, conversation_ids)
+
+    async def between(
+        self, conversation_id: str, above: int, below: int | None = None, viewer: str | None = None
+    ) -> list[Message]:
+        """Messages with `above < seq < below`, rising."""
+        bounds = {"$gt": above} if below is None else {"$gt": above, "$lt": below}
+        cursor = self._messages.find({"conversationId": conversation_id, "seq": bounds}, HIDDEN).sort("seq", 1)
+        return [to_message(document, viewer) async for document in cursor]
+
+    async def newest(
+        self, conversation_id: str, limit: int, below: int | None = None, viewer: str | None = None
+    ) -> list[Message]:
+        """The last `limit` messages (below a seq), rising."""
+        query: dict[str, Any] = {"conversationId": conversation_id}
+        if below is not None:
+            query["seq"] = {"$lt": below}
+        cursor = self._messages.find(query, HIDDEN).sort("seq", -1).limit(limit)
+        return [to_message(document, viewer) async for document in cursor][::-1]
+
+    async def after(self, conversation_id: str, above: int, limit: int, viewer: str | None = None) -> list[Message]:
+        """The first `limit` messages above a seq, rising."""
+        query = {"conversationId": conversation_id, "seq": {"$gt": above}}
+        cursor = self._messages.find(query, HIDDEN).sort("seq", 1).limit(limit)
+        return [to_message(document, viewer) async for document in cursor]
+
+    async def message(self, message_id: str, viewer: str) -> Message:
+        """One message, as its sender sees it."""
+        document = await self._messages.find_one({"_id": message_id}, HIDDEN)
+        if document is None:
+            raise Refusal(ErrorCode.NOT_FOUND)
+        return to_message(document, viewer)
+
+    # ---------------------------------------------------------------------------------- conversations, members
+
+    async def is_member(self, conversation_id: str, user_id: str) -> bool:
+        """Whether this person is in that conversation."""
+        query = {"conversationId": conversation_id, "userId": user_id}
+        return await self._memberships.find_one(query, {"_id": 1}) is not None
+
+    async def memberships(self, user_id: str, conversation_ids: Sequence[str]) -> set[str]:
+        """Those of the conversations that this person is in."""
+        query = {"conversationId": {"$in": list(conversation_ids)}, "userId": user_id}
+        return {d["conversationId"] async for d in self._memberships.find(query, {"conversationId": 1})}
+
+    async def conversation(self, conversation_id: str, viewer: str) -> Conversation:
+        """One conversation with its first members.
+
+        Raises:
+            Refusal: NOT_A_MEMBER, also when there is no such conversation.
+        """
+        mine = await self._memberships.find_one({"conversationId": conversation_id, "userId": viewer})
+        document = await self._conversations.find_one({"_id": conversation_id}) if mine else None
+        if mine is None or document is None or "deletedAt" in document:
+            raise Refusal(ErrorCode.NOT_A_MEMBER)
+        views = await self._views([document], {conversation_id: mine}, limits.MEMBERS_IN_VIEW)
+        return views[0]
+
+    async def conversations(
+        self, viewer: str, limit: int, cursor: tuple[datetime, str] | None
+    ) -> tuple[list[Conversation], tuple[datetime, str] | None]:
+        """A page of this person's conversations, newest activity first, and where the next one begins."""
+        mine = {d["conversationId"]: d async for d in self._memberships.find({"userId": viewer})}
+        query: dict[str, Any] = {"_id": {"$in": list(mine)}, "deletedAt": {"$exists": False}}
+        if cursor is not None:
+            at, last_id = cursor
+            query["$or"] = [{"lastActivityAt": {"$lt": at}}, {"lastActivityAt": at, "_id": {"$lt": last_id}}]
+        found = self._conversations.find(query).sort([("lastActivityAt", -1), ("_id", -1)]).limit(limit + 1)
+        documents = [document async for document in found]
+        more = len(documents) > limit
+        documents = documents[:limit]
+        following = (documents[-1]["lastActivityAt"], documents[-1]["_id"]) if more else None
+        return await self._views(documents, mine, limits.MEMBERS_IN_LIST), following
+
+    async def members(
+        self, conversation_id: str, limit: int, cursor: tuple[datetime, str] | None
+    ) -> tuple[list[Member], tuple[datetime, str] | None]:
+        """A page of the members, longest-standing first, and where the next one begins."""
+        query: dict[str, Any] = {"conversationId": conversation_id}
+        if cursor is not None:
+            at, last_id = cursor
+            query["$or"] = [{"joinedAt": {"$gt": at}}, {"joinedAt": at, "userId": {"$gt": last_id}}]
+        found = self._memberships.find(query).sort([("joinedAt", 1), ("userId", 1)]).limit(limit + 1)
+        documents = [document async for document in found]
+        more = len(documents) > limit
+        documents = documents[:limit]
+        profiles = await self._profiles(d["userId"] for d in documents)
+        following = (documents[-1]["joinedAt"], documents[-1]["userId"]) if more else None
+        return [_member(document, profiles) for document in documents], following
+
+    async def _views(
+        self, documents: Sequence[dict[str, Any]], mine: dict[str, Any], members: int
+    ) -> list[Conversation]:
+        views = []
+        for document in documents:
+            conversation_id = document["_id"]
+            last = await self._messages.find_one({"conversationId": conversation_id}, HIDDEN, sort=[("seq", -1)])
+            head = last["seq"] if last else 0
+            shown, _ = await self.members(conversation_id, members, None)
+            views.append(
+                Conversation(
+                    id=conversation_id,
+                    type=document["type"],
+                    name=document.get("name"),
+                    created_at=document["createdAt"],
+                    created_by=document["createdBy"],
+                    last_seq=head,
+                    last_message=to_message(last) if last else None,
+                    unread_count=max(0, head - mine[conversation_id]["lastReadSeq"]),
+                    members=shown,
+                    member_count=await self._memberships.count_documents({"conversationId": conversation_id}),
+                )
+            )
+        return views
+
+    # ----------------------------------------------------------------------------------------------- people
+
+    async def profile(self, user_id: str) -> Profile | None:
+        """A person, if their token was ever seen."""
+        document = await self._users.find_one({"_id": user_id})
+        return _profile(document) if document else None
+
+    async def people(self, query: str, limit: int, after: str | None) -> tuple[list[Profile], str | None]:
+        """People one of whose words begins with the query, by id, and where the next page begins."""
+        condition: dict[str, Any] = {}
+        if query:
+            condition["words"] = {"$regex": "^" + re.escape(query.casefold())}
+        if after is not None:
+            condition["_id"] = {"$gt": after}
+        found = [d async for d in self._users.find(condition).sort("_id", 1).limit(limit + 1)]
+        following = found[limit - 1]["_id"] if len(found) > limit else None
+        return [_profile(document) for document in found[:limit]], following
+
+    async def _profiles(self, user_ids: Iterable[str]) -> dict[str, Profile]:
+        cursor = self._users.find({"_id": {"$in": list(user_ids)}})
+        return {document["_id"]: _profile(document) async for document in cursor}
+
+
+def _profile(document: dict[str, Any]) -> Profile:
+    return Profile(user_id=document["_id"], user_name=document["userName"], avatar=document["avatar"])
+
+
+def _member(document: dict[str, Any], profiles: dict[str, Profile]) -> Member:
+    user_id = document["userId"]
+    known = profiles.get(user_id)
+    return Member(
+        user_id=user_id,
+        user_name=known.user_name if known else user_id,
+        avatar=known.avatar if known else None,
+        role=document["role"],
+        last_read_seq=document["lastReadSeq"],
+        joined_at=document["joinedAt"],
+    )

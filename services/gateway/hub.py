@@ -1,0 +1,224 @@
+"""Which connections are here, and in which conversations; the order of every conversation. No I/O.
+
+A room hands a conversation's messages to its connections in rising `seq`: the next is delivered, an older one dropped, and
+a jump holds everything back until the hole was read from the history (`holes`). While a connection joins, what arrives is
+held for it, so that between its replay and the live messages there is neither gap nor repeat.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from contracts import frames
+from services.gateway import metrics
+from services.gateway.outbox import Outbox
+from services.gateway.wire import prepare
+
+
+class Connection(Protocol):
+    """What the hub needs of a connection."""
+
+    id: str
+    outbox: Outbox
+
+    @property
+    def joined(self) -> set[str]:
+        """The conversations that it has joined; kept by the hub."""
+
+    @property
+    def user_id(self) -> str:
+        """Whose connection it is."""
+
+
+class Numbered(NamedTuple):
+    """A message on its way to sockets: its JSON without `tempId`, and whose `tempId` it is."""
+
+    seq: int
+    body: bytes
+    sender_id: str = ""
+    temp_id: str | None = None
+
+
+@dataclass(slots=True)
+class Room:
+    """One conversation with connections here. `last` is None until the first join has read the history."""
+
+    last: int | None = None
+    # Connection -> the seq up to which its replay went: only what is above is delivered.
+    members: dict[Connection, int] = field(default_factory=dict)
+    joining: dict[Connection, list[Numbered]] = field(default_factory=dict)
+    held: dict[int, Numbered] = field(default_factory=dict)
+    healing: bool = False
+
+
+class Hub:
+    """All connections and rooms of this gateway."""
+
+    def __init__(self, heal: Callable[[str, int, int], None]) -> None:
+        """`heal(conversation, above, below)` is called, once a hole, and must end with `fill` or `give_up`."""
+        self._heal = heal
+        self.rooms: dict[str, Room] = {}
+        self.connections: dict[str, Connection] = {}
+        self.users: dict[str, set[Connection]] = {}
+
+    # ------------------------------------------------------------------------------------------- who is here
+
+    def add(self, connection: Connection) -> None:
+        """A connection has authenticated."""
+        self.connections[connection.id] = connection
+        self.users.setdefault(connection.user_id, set()).add(connection)
+
+    def remove(self, connection: Connection) -> None:
+        """A connection has gone; a join that it had begun ends by itself, with `leave`."""
+        for conversation_id in list(connection.joined):
+            self.leave(connection, conversation_id)
+        self.connections.pop(connection.id, None)
+        mine = self.users.get(connection.user_id)
+        if mine is not None:
+            mine.discard(connection)
+            if not mine:
+                del self.users[connection.user_id]
+
+    def of(self, user_ids: Iterable[str]) -> Iterable[Connection]:
+        """The connections of these people."""
+        for user_id in user_ids:
+            yield from self.users.get(user_id, ())
+
+    # ---------------------------------------------------------------------------------------------- joining
+
+    def begin_join(self, connection: Connection, conversation_id: str) -> None:
+        """From now on messages are held for this connection, until `finish_join` or `leave`."""
+        self.leave(connection, conversation_id)
+        self.rooms.setdefault(conversation_id, Room()).joining[connection] = []
+
+    def finish_join(self, connection: Connection, conversation_id: str, head: int, replay: Callable[[], None]) -> bool:
+        """Send the replay, which ends with `head`, and what was held above it; then it is live.
+
+        Returns False when the connection left, or was removed from the conversation, meanwhile.
+        """
+        room = self.rooms.get(conversation_id)
+        if room is None or connection not in room.joining:
+            return False
+        held = room.joining.pop(connection)
+        replay()
+        connection.joined.add(conversation_id)
+        if room.last is None:
+            room.members[connection] = head
+            room.last = head
+            self._advance(conversation_id, room)
+            return True
+        floor = head
+        for message in held:
+            if message.seq > floor:
+                connection.outbox.write(_frame(message, connection))
+                floor = message.seq
+        room.members[connection] = floor
+        return True
+
+    def leave(self, connection: Connection, conversation_id: str) -> bool:
+        """No more messages of this conversation; returns whether it had joined."""
+        connection.joined.discard(conversation_id)
+        room = self.rooms.get(conversation_id)
+        if room is None:
+            return False
+        was = room.members.pop(connection, None) is not None
+        room.joining.pop(connection, None)
+        self._tidy(conversation_id)
+        return was
+
+    def evict(self, conversation_id: str, user_ids: Iterable[str]) -> None:
+        """These people are no longer members."""
+        for connection in list(self.of(user_ids)):
+            self.leave(connection, conversation_id)
+
+    def _tidy(self, conversation_id: str) -> None:
+        room = self.rooms.get(conversation_id)
+        if room is not None and not room.members and not room.joining:
+            del self.rooms[conversation_id]
+
+    # --------------------------------------------------------------------------------------------- delivering
+
+    def message(self, conversation_id: str, message: Numbered) -> None:
+        """A message was stored, as the fan-out tells; maybe again, maybe not the next one."""
+        room = self.rooms.get(conversation_id)
+        if room is None:
+            return
+        if room.last is not None and message.seq <= room.last:
+            return
+        room.held[message.seq] = message
+        self._advance(conversation_id, room)
+
+    def behind(self, conversation_id: str, head: int) -> None:
+        """The history has messages up to `head`: fetch what is missing here."""
+        room = self.rooms.get(conversation_id)
+        if room is not None and room.last is not None and head > room.last and not room.healing:
+            room.healing = True
+            self._heal(conversation_id, room.last, head + 1)
+
+    def fill(self, conversation_id: str, messages: Iterable[Numbered]) -> None:
+        """A hole was read from the history."""
+        room = self.rooms.get(conversation_id)
+        if room is None or room.last is None:
+            return
+        room.healing = False
+        for message in messages:
+            if message.seq > room.last:
+                room.held.setdefault(message.seq, message)
+        metrics.HOLES.inc()
+        self._advance(conversation_id, room)
+
+    def give_up(self, conversation_id: str, head: int) -> None:
+        """A hole is too large to be replayed: tell the clients to fetch it, and go on above `head`."""
+        room = self.rooms.get(conversation_id)
+        if room is None or room.last is None:
+            return
+        room.healing = False
+        metrics.RESYNCS.inc()
+        resync = frames.Resync(conversation_id=conversation_id, from_seq=room.last + 1)
+        for connection in list(room.members):
+            connection.outbox.send(resync)
+        room.last = max(room.last, head)
+        self._advance(conversation_id, room)
+
+    def unhealed(self, conversation_id: str) -> None:
+        """A hole could not be read now; the next event, ping or reconnect tries again."""
+        room = self.rooms.get(conversation_id)
+        if room is not None:
+            room.healing = False
+
+    def _advance(self, conversation_id: str, room: Room) -> None:
+        if room.last is None:
+            return
+        for seq in [seq for seq in room.held if seq <= room.last]:
+            del room.held[seq]
+        while (message := room.held.pop(room.last + 1, None)) is not None:
+            room.last = message.seq
+            self._deliver(room, message)
+        if room.held and not room.healing:
+            room.healing = True
+            self._heal(conversation_id, room.last, min(room.held))
+
+    def _deliver(self, room: Room, message: Numbered) -> None:
+        common = prepare(frames.new_message(message.body))
+        metrics.FRAMES_OUT.labels("new_message").inc(len(room.members))
+        for connection, floor in list(room.members.items()):
+            if message.seq > floor:
+                mine = message.temp_id is not None and connection.user_id == message.sender_id
+                connection.outbox.write(_frame(message, connection) if mine else common)
+        for held in room.joining.values():
+            held.append(message)
+
+    def broadcast(self, conversation_id: str, frame: frames.ServerFrame, *, but: str | None = None) -> None:
+        """A droppable frame to all joined connections, but those of one user."""
+        room = self.rooms.get(conversation_id)
+        if room is None:
+            return
+        prepared = prepare(frame.encode())
+        for connection in list(room.members):
+            if connection.user_id != but:
+                connection.outbox.offer(prepared)
+
+
+def _frame(message: Numbered, connection: Connection) -> bytes:
+    temp_id = message.temp_id if connection.user_id == message.sender_id else None
+    return prepare(frames.new_message(message.body, temp_id))

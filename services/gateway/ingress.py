@@ -1,0 +1,196 @@
+"""Commands on their way to the persister, and who waits for each answer.
+
+For each partition one AMQP message is in flight; commands that come meanwhile leave together in the next one. So the order
+of a conversation is the order of arrival, and batches grow by themselves when there is much to do. A command keeps its id
+however often it is published: the persister finds it again.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import uuid_utils
+
+from contracts import commands, fanout, ids
+from contracts.commands import AnyCommand
+from contracts.errors import ErrorCode, Refusal
+from contracts.limits import BATCH_BYTES, BATCH_COMMANDS
+from contracts.shape import now
+from services.amqp import Broker, BrokerAway, Outgoing, Unroutable
+from services.gateway import metrics
+from services.gateway.settings import Settings
+from services.telemetry import logger
+
+Answer = fanout.Reply | fanout.MessageCreated
+TICK = 0.1  # seconds between looks for commands that were given up
+PAUSE = 0.2  # seconds before a batch that could not be published is tried again
+
+
+@dataclass(slots=True)
+class Pending:
+    """A command without its answer yet."""
+
+    answered: Callable[[Answer | Refusal], None]
+    deadline: float
+    handed_over: bool = False
+
+
+def new_id() -> str:
+    """An id that rises with time: 32 hexadecimal digits of a UUIDv7 (RFC 9562)."""
+    return uuid_utils.uuid7().hex
+
+
+class Ingress:
+    """Publishes commands, and gives up those that are not answered in time."""
+
+    def __init__(self, settings: Settings, broker: Broker, gateway_id: str) -> None:
+        self._settings = settings
+        self._broker = broker
+        self._gateway_id = gateway_id
+        self._pending: dict[str, Pending] = {}  # in the order of their deadlines, since all have the same time
+        self._queues: dict[int, deque[AnyCommand]] = {}
+        self._publishing: set[asyncio.Task[None]] = set()
+
+    @property
+    def gateway_id(self) -> str:
+        """Where answers go."""
+        return self._gateway_id
+
+    @property
+    def pending(self) -> int:
+        """How many commands wait for their answer."""
+        return len(self._pending)
+
+    def origin(self, connection_id: str | None) -> commands.Origin:
+        """This gateway, for a connection or (None) for REST."""
+        return commands.Origin(gateway_id=self._gateway_id, connection_id=connection_id)
+
+    def submit(self, command: AnyCommand, answered: Callable[[Answer | Refusal], None]) -> None:
+        """Hand a command over; `answered` is called once, with its answer or a refusal.
+
+        Raises:
+            Refusal: UNAVAILABLE, when too many wait already.
+        """
+        if len(self._pending) >= self._settings.max_pending:
+            raise Refusal(ErrorCode.UNAVAILABLE, "Too many requests wait for their answer.")
+        deadline = asyncio.get_running_loop().time() + self._settings.send_timeout
+        self._pending[command.id] = Pending(answered, deadline)
+        metrics.PENDING.set(len(self._pending))
+        partition = ids.partition_of(command.key, self._settings.partitions)
+        queue = self._queues.get(partition)
+        if queue is not None:
+            queue.append(command)
+            return
+        self._queues[partition] = deque([command])
+        task = asyncio.create_task(self._publish(partition))
+        self._publishing.add(task)
+        task.add_done_callback(self._publishing.discard)
+
+    async def request(self, command: AnyCommand) -> Answer:
+        """Submit, and wait for the answer.
+
+        Raises:
+            Refusal: what the persister said, TIMEOUT or UNAVAILABLE.
+        """
+        future: asyncio.Future[Answer | Refusal] = asyncio.get_running_loop().create_future()
+
+        def answered(answer: Answer | Refusal) -> None:
+            if not future.done():
+                future.set_result(answer)
+
+        self.submit(command, answered)
+        answer = await future
+        if isinstance(answer, Refusal):
+            raise answer
+        return answer
+
+    def expires_at(self) -> datetime:
+        """When a command that is made now must be done."""
+        return now() + timedelta(seconds=self._settings.send_timeout)
+
+    def answer(self, command_id: str, answer: Answer) -> None:
+        """An answer came, from the fan-out or by reply; a second one for the same command is dropped."""
+        pending = self._pending.pop(command_id, None)
+        if pending is None:
+            return
+        metrics.PENDING.set(len(self._pending))
+        if isinstance(answer, fanout.Reply) and answer.code is not None:
+            pending.answered(Refusal(answer.code, answer.detail))
+        else:
+            pending.answered(answer)
+
+    async def settled(self) -> None:
+        """Returns when nobody waits any more, after `SEND_TIMEOUT` at the latest: each is answered or given up."""
+        while self._pending:
+            await asyncio.sleep(0.02)  # only while draining
+
+    async def give_up_late(self) -> None:
+        """Answer TIMEOUT (or UNAVAILABLE, if it surely never left) when the time is up; until cancelled."""
+        while True:
+            await asyncio.sleep(TICK)
+            time = asyncio.get_running_loop().time()
+            late = []
+            for command_id, pending in self._pending.items():
+                if pending.deadline > time:
+                    break
+                late.append(command_id)
+            for command_id in late:
+                pending = self._pending.pop(command_id)
+                pending.answered(Refusal(ErrorCode.TIMEOUT if pending.handed_over else ErrorCode.UNAVAILABLE))
+            if late:
+                metrics.PENDING.set(len(self._pending))
+                logger().warning("commands given up", count=len(late))
+
+    async def _publish(self, partition: int) -> None:
+        queue = self._queues[partition]
+        while queue:
+            batch = _next_batch(queue)
+            live = [command for command in batch if command.id in self._pending]
+            if live and not await self._publish_batch(live):
+                queue.extendleft(reversed(live))
+                await asyncio.sleep(PAUSE)
+        del self._queues[partition]
+
+    async def _publish_batch(self, batch: list[AnyCommand]) -> bool:
+        connected = self._broker.publisher.up.is_set()
+        if connected:
+            for command in batch:
+                self._pending[command.id].handed_over = True
+        try:
+            await self._broker.publish(
+                Outgoing(
+                    self._broker.topology.commands.name,
+                    commands.routing_key(batch[0], self._settings.partitions),
+                    commands.pack(batch),
+                    content_type="application/x-ndjson",
+                    mandatory=True,
+                ),
+                timeout=self._settings.send_timeout,
+            )
+        except (BrokerAway, Unroutable) as error:
+            if connected:
+                logger().warning("commands not published", count=len(batch), reason=str(error))
+            return False
+        metrics.COMMAND_BATCH.observe(len(batch))
+        return True
+
+
+def _next_batch(queue: deque[AnyCommand]) -> list[AnyCommand]:
+    """The commands at the head of the queue that can share an AMQP message: of one type, not too many."""
+    batch = [queue.popleft()]
+    size = _size(batch[0])
+    while queue and len(batch) < BATCH_COMMANDS and queue[0].type == batch[0].type:
+        size += _size(queue[0])
+        if size > BATCH_BYTES:
+            break
+        batch.append(queue.popleft())
+    return batch
+
+
+def _size(command: AnyCommand) -> int:
+    """Bytes, roughly: what can be large is the content and the attachments."""
+    if isinstance(command, commands.SendMessage):
+        return 500 + 4 * len(command.content) + 3000 * len(command.attachments or ())
+    return 500

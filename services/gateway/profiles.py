@@ -1,0 +1,45 @@
+"""Profiles of those who authenticate: read first, and written (by command) only when they are new or changed."""
+
+import asyncio
+from collections import OrderedDict
+
+from contracts import commands
+from contracts.conversation import Profile
+from contracts.errors import Refusal
+from services.gateway.history import History, reading
+from services.gateway.ingress import Ingress, new_id
+from services.telemetry import logger
+
+REMEMBERED = 50_000
+PATIENCE = 2.0  # seconds that somebody waits for their profile; authenticating must work without the persister
+
+
+class Profiles:
+    """Knows who was seen here lately."""
+
+    def __init__(self, history: History, ingress: Ingress) -> None:
+        self._history = history
+        self._ingress = ingress
+        self._seen: OrderedDict[str, Profile] = OrderedDict()
+
+    async def store(self, profile: Profile) -> None:
+        """Returns when the profile is stored, or at the latest after `PATIENCE`."""
+        if self._seen.get(profile.user_id) == profile:
+            return
+        try:
+            async with asyncio.timeout(PATIENCE), reading():
+                if await self._history.profile(profile.user_id) != profile:
+                    await self._ingress.request(
+                        commands.StoreProfile(
+                            id=new_id(),
+                            origin=self._ingress.origin(None),
+                            actor=profile,
+                            expires_at=self._ingress.expires_at(),
+                        )
+                    )
+        except (Refusal, TimeoutError) as error:
+            logger().warning("profile not stored", user=profile.user_id, reason=str(error) or "too slow")
+            return
+        self._seen[profile.user_id] = profile
+        if len(self._seen) > REMEMBERED:
+            self._seen.popitem(last=False)

@@ -1,0 +1,184 @@
+"""What a connection may do, without any I/O: a frame goes in, what is to be done comes out.
+
+States: new, then authenticated; and the set of joined conversations. Time is passed in, in seconds.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from pydantic import ValidationError
+
+from contracts import frames, limits
+from contracts.errors import ErrorCode, Refusal
+from services.gateway import metrics
+from services.gateway.auth import Identity
+from services.gateway.limits import Buckets, take
+from services.gateway.settings import Settings
+
+# In the contract, and not served yet: they are answered like types that nobody knows.
+LATER = {"edit_message", "delete_message", "add_reaction", "remove_reaction", "mark_read", "set_presence"}
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Answer with this frame; with `fatal`, close for too many invalid frames."""
+
+    frame: frames.ServerFrame
+    fatal: bool = False
+
+
+Outcome = frames.ClientFrame | Refused
+
+
+class Session:
+    """One connection's state."""
+
+    def __init__(self, settings: Settings, now: float) -> None:
+        self._settings = settings
+        self._buckets = Buckets.of(settings, now)
+        self._shared: Buckets | None = None
+        self._invalid = 0
+        self.identity: Identity | None = None
+        self.joined: set[str] = set()
+
+    def authenticated(self, identity: Identity, shared: Buckets) -> None:
+        """The token was good. `shared` are the buckets of all this user's connections."""
+        self.identity = identity
+        self._shared = shared
+
+    def receive(self, data: str | bytes, now: float) -> Outcome:
+        """Judge one frame: the frame itself if it is to be carried out, else its refusal."""
+        if isinstance(data, bytes):
+            return self._invalid_frame("frames are text, not binary", None)
+        try:
+            body = orjson.loads(data)
+        except orjson.JSONDecodeError as error:
+            return self._invalid_frame(f"not JSON: {error}", None)
+        if not isinstance(body, dict) or not isinstance(body.get("type"), str):
+            return self._invalid_frame("type: a frame is a JSON object with a string type", None)
+        kind: str = body["type"]
+        kind = kind.lower() if kind.isupper() else kind
+        body["type"] = kind
+        known = kind in frames.CLIENT_FRAMES
+        metrics.FRAMES_IN.labels(kind if known else "unknown").inc()
+        request = body.get("requestId")
+        request_id = request if isinstance(request, str) and 1 <= len(request) <= limits.ID_LENGTH else None
+        if (wait := self._limit(lambda b: b.frames, now)) > 0:
+            return self._limited(body, request_id, wait)
+        if self.identity is None and kind not in ("authenticate", "ping"):
+            return _error(ErrorCode.NOT_AUTHENTICATED, request_id)
+        if not known or kind in LATER:
+            return _error(ErrorCode.UNKNOWN_TYPE, request_id, f"The type {kind[:64]!r} is not known here.")
+        try:
+            frame = frames.CLIENT_FRAMES[kind].model_validate(body)
+        except ValidationError as error:
+            return self._invalid_frame(_sentence(error), request_id)
+        return self._judge(frame, now)
+
+    def _judge(self, frame: frames.ClientFrame, now: float) -> Outcome:
+        match frame:
+            case frames.SendMessage():
+                if (wait := self._limit(lambda b: b.sends, now)) > 0:
+                    return self._limited(frame.model_dump(), frame.request_id, wait)
+                try:
+                    return frame.model_copy(update={"content": content_of(frame)})
+                except Refusal as refusal:
+                    return Refused(message_error(frame, refusal))
+            case frames.TypingStart() | frames.TypingStop():
+                if frame.conversation_id not in self.joined:
+                    return _error(ErrorCode.NOT_JOINED, frame.request_id, conversation_id=frame.conversation_id)
+                if (wait := self._limit(lambda b: b.typing, now)) > 0:
+                    return self._limited(frame.model_dump(), frame.request_id, wait)
+        return frame
+
+    def _limit(self, which: Callable[[Buckets], Any], now: float) -> float:
+        buckets = [which(self._buckets)]
+        if self._shared is not None:
+            buckets.append(which(self._shared))
+        return take(now, *buckets)
+
+    def _limited(self, body: dict[str, Any], request_id: str | None, wait: float) -> Refused:
+        refusal = Refusal(ErrorCode.RATE_LIMITED, retry_after=wait)
+        if body["type"] == "send_message":
+            try:
+                return Refused(message_error(frames.SendMessage.model_validate(body), refusal))
+            except ValidationError:
+                pass
+        return _error(
+            ErrorCode.RATE_LIMITED,
+            request_id,
+            conversation_id=_text(body, "conversationId"),
+            retry_after=wait,
+        )
+
+    def _invalid_frame(self, detail: str, request_id: str | None) -> Refused:
+        self._invalid += 1
+        fatal = 0 < self._settings.max_invalid_frames <= self._invalid
+        refused = _error(ErrorCode.INVALID_FRAME, request_id, detail[:500])
+        return Refused(refused.frame, fatal)
+
+
+def content_of(frame: Any) -> str:
+    """The content to store, trimmed.
+
+    Raises:
+        Refusal: CONTENT_EMPTY without content and attachments, or CONTENT_TOO_LONG.
+    """
+    content: str = frame.content.strip()
+    if not content and not frame.attachments:
+        raise Refusal(ErrorCode.CONTENT_EMPTY)
+    if len(content) > limits.CONTENT_LENGTH:
+        raise Refusal(
+            ErrorCode.CONTENT_TOO_LONG,
+            f"The content has {len(content)} characters, {limits.CONTENT_LENGTH} are allowed.",
+        )
+    return content
+
+
+def message_error(frame: frames.SendMessage, refusal: Refusal) -> frames.MessageError:
+    """The refusal of a send."""
+    metrics.REFUSALS.labels(refusal.code).inc()
+    return frames.MessageError(
+        request_id=frame.request_id,
+        error=refusal.detail,
+        code=refusal.code,
+        temp_id=frame.temp_id,
+        conversation_id=frame.conversation_id,
+        retryable=refusal.code.retryable,
+        retry_after_ms=None if refusal.retry_after is None else int(refusal.retry_after * 1000) + 1,
+    )
+
+
+def error_frame(refusal: Refusal, request_id: str | None = None, conversation_id: str | None = None) -> frames.Error:
+    """The refusal of any other frame."""
+    metrics.REFUSALS.labels(refusal.code).inc()
+    return frames.Error(
+        request_id=request_id,
+        error=refusal.detail,
+        code=refusal.code,
+        conversation_id=conversation_id,
+        retry_after_ms=None if refusal.retry_after is None else int(refusal.retry_after * 1000) + 1,
+    )
+
+
+def _error(
+    code: ErrorCode,
+    request_id: str | None,
+    detail: str | None = None,
+    *,
+    conversation_id: str | None = None,
+    retry_after: float | None = None,
+) -> Refused:
+    return Refused(error_frame(Refusal(code, detail, retry_after=retry_after), request_id, conversation_id))
+
+
+def _sentence(error: ValidationError) -> str:
+    problems = error.errors(include_url=False, include_input=False, include_context=False)
+    return "; ".join(f"{'.'.join(str(part) for part in p['loc'])}: {p['msg']}" for p in problems[:5])
+
+
+def _text(body: dict[str, Any], name: str) -> str | None:
+    value = body.get(name)
+    return value if isinstance(value, str) and 1 <= len(value) <= limits.ID_LENGTH else None

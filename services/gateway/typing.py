@@ -1,0 +1,66 @@
+"""Who types where. Every gateway ends what it has shown, so that nobody types for ever after a gateway died."""
+
+import asyncio
+from collections.abc import Callable
+
+from contracts import frames
+from services.gateway.hub import Hub
+
+RENEWAL = 3.0  # seconds within which a repeated typing_start is not told again
+
+
+class Shown:
+    """What this gateway's clients were shown, and when it ends."""
+
+    def __init__(self, hub: Hub, timeout: float) -> None:
+        self._hub = hub
+        self._timeout = timeout
+        self._timers: dict[tuple[str, str], asyncio.TimerHandle] = {}
+
+    def started(self, conversation_id: str, user_id: str, user_name: str) -> None:
+        """Somebody types, or goes on typing."""
+        key = (conversation_id, user_id)
+        timer = self._timers.pop(key, None)
+        if timer is not None:
+            timer.cancel()
+        elif conversation_id not in self._hub.rooms:
+            return
+        loop = asyncio.get_running_loop()
+        self._timers[key] = loop.call_later(self._timeout, self.stopped, conversation_id, user_id)
+        frame = frames.UserTyping(conversation_id=conversation_id, user_id=user_id, user_name=user_name)
+        self._hub.broadcast(conversation_id, frame, but=user_id)
+
+    def stopped(self, conversation_id: str, user_id: str) -> None:
+        """Somebody stopped, left, or fell silent."""
+        timer = self._timers.pop((conversation_id, user_id), None)
+        if timer is None:
+            return
+        timer.cancel()
+        frame = frames.UserStoppedTyping(conversation_id=conversation_id, user_id=user_id)
+        self._hub.broadcast(conversation_id, frame, but=user_id)
+
+
+class Told:
+    """What one connection has told the others, so that repetitions cost nothing."""
+
+    def __init__(self, tell: Callable[[str, bool], None], timeout: float) -> None:
+        self._tell = tell
+        self._timeout = timeout
+        self._since: dict[str, float] = {}
+
+    def start(self, conversation_id: str, now: float) -> None:
+        """A typing_start came."""
+        since = self._since.get(conversation_id)
+        if since is None or now - since >= min(RENEWAL, self._timeout / 2):
+            self._since[conversation_id] = now
+            self._tell(conversation_id, True)
+
+    def stop(self, conversation_id: str) -> None:
+        """A typing_stop came, or the connection left."""
+        if self._since.pop(conversation_id, None) is not None:
+            self._tell(conversation_id, False)
+
+    def stop_all(self) -> None:
+        """The connection is gone."""
+        for conversation_id in list(self._since):
+            self.stop(conversation_id)

@@ -1,0 +1,375 @@
+"""`/ws/chat`: reads frames one after the other, carries them out, answers. One `Peer` is one connection."""
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from starlette.websockets import WebSocket
+
+from contracts import commands, fanout, frames
+from contracts.errors import CloseCode, ErrorCode, Refusal
+from contracts.shape import now
+from services.amqp import Broker, Outgoing
+from services.gateway import metrics
+from services.gateway.auth import Identity, Verifier
+from services.gateway.egress import Egress
+from services.gateway.history import History, reading
+from services.gateway.hub import Hub
+from services.gateway.ingress import Answer, Ingress, new_id
+from services.gateway.limits import Buckets
+from services.gateway.outbox import Outbox
+from services.gateway.profiles import Profiles
+from services.gateway.session import Refused, Session, error_frame, message_error
+from services.gateway.settings import Settings
+from services.gateway.typing import Told
+from services.gateway.wire import EXTENSION, Wire, prepare
+from services.telemetry import logger
+
+
+@dataclass
+class Gateway:
+    """What connections share: the parts of this process, put together in `app.py`."""
+
+    settings: Settings
+    verifier: Verifier
+    broker: Broker
+    history: History
+    ingress: Ingress
+    egress: Egress
+    profiles: Profiles
+    buckets: dict[str, Buckets] = field(default_factory=dict)
+    sockets: set["Peer"] = field(default_factory=set)
+    draining: bool = False
+
+    @property
+    def hub(self) -> Hub:
+        """Rooms and connections."""
+        return self.egress.hub
+
+    def buckets_of(self, user_id: str) -> Buckets:
+        """The buckets of all of a user's connections and calls here."""
+        return self.buckets.setdefault(user_id, Buckets.of(self.settings, asyncio.get_running_loop().time()))
+
+    def forget_idle_buckets(self) -> None:
+        """Buckets of people who have no connection are full again soon: a few minutes are enough to remember them."""
+        cutoff = asyncio.get_running_loop().time() - 300
+        for user_id in [u for u, b in self.buckets.items() if u not in self.hub.users and b.frames.at < cutoff]:
+            del self.buckets[user_id]
+
+
+def origin_allowed(settings: Settings, origin: str | None, host: str | None) -> bool:
+    """Whether a page from this origin may connect. Clients without an origin are not browsers."""
+    if origin is None or "*" in settings.allowed_origins:
+        return True
+    if settings.allowed_origins:
+        return origin.rstrip("/") in settings.allowed_origins
+    return host is not None and urlsplit(origin).netloc == host
+
+
+async def endpoint(gateway: Gateway, websocket: WebSocket) -> None:
+    """Serve one socket until it ends."""
+    wire = websocket.scope["extensions"][EXTENSION]
+    await websocket.accept()
+    outbox = Outbox(wire, gateway.settings.ws_queue_bytes)
+    if gateway.draining:
+        outbox.close(CloseCode.DRAINING, '{"reconnectInMs": 1000}')
+        return
+    if not origin_allowed(gateway.settings, websocket.headers.get("origin"), websocket.headers.get("host")):
+        logger().warning("origin refused", origin=websocket.headers.get("origin"))
+        outbox.close(CloseCode.ORIGIN_NOT_ALLOWED, "origin not allowed")
+        return
+    peer = Peer(gateway, wire, outbox)
+    gateway.sockets.add(peer)
+    metrics.CONNECTIONS.inc()
+    try:
+        await peer.serve(websocket)
+    finally:
+        gateway.sockets.discard(peer)
+        metrics.CONNECTIONS.dec()
+        peer.gone()
+
+
+class Peer:
+    """One connection: its session, its outbox, its timers."""
+
+    def __init__(self, gateway: Gateway, wire: Wire, outbox: Outbox) -> None:
+        loop = asyncio.get_running_loop()
+        self.id = new_id()
+        self.outbox = outbox
+        self._gateway = gateway
+        self._loop = loop
+        self._wire = wire
+        self._session = Session(gateway.settings, loop.time())
+        self._typing = Told(self._tell_typing, gateway.settings.typing_timeout)
+        self._code = 0
+        self._until = loop.call_later(
+            gateway.settings.auth_timeout,
+            self.close,
+            CloseCode.NOT_AUTHENTICATED_IN_TIME,
+            "authenticate in time",
+        )
+        wire.start_heartbeat(gateway.settings.heartbeat_interval, CloseCode.NO_HEARTBEAT)
+        logger().info("connected", connection=self.id, client=wire.client[0] if wire.client else None)
+
+    @property
+    def joined(self) -> set[str]:
+        """The conversations joined here."""
+        return self._session.joined
+
+    @property
+    def user_id(self) -> str:
+        """Whose connection it is; empty before it has authenticated."""
+        return self._session.identity.user_id if self._session.identity else ""
+
+    def close(self, code: int, reason: str = "") -> None:
+        """Close with a code of ours."""
+        self._code = int(code)
+        self.outbox.close(code, reason)
+
+    def gone(self) -> None:
+        """The socket has ended."""
+        self._until.cancel()
+        self._typing.stop_all()
+        if self._session.identity is not None:
+            self._gateway.hub.remove(self)
+        logger().info("disconnected", connection=self.id, user=self.user_id or None, code=self._code or None)
+
+    async def serve(self, websocket: WebSocket) -> None:
+        """Carry out frame after frame; the next is read when the last is done, so a client is answered in order."""
+        while True:
+            event = await websocket.receive()
+            if event["type"] == "websocket.disconnect":
+                self._code = self._code or event.get("code", 0)
+                return
+            data = event.get("text")
+            outcome = self._session.receive(data if data is not None else event["bytes"], self._loop.time())
+            if isinstance(outcome, Refused):
+                self.outbox.send(outcome.frame)
+                if outcome.fatal:
+                    self.close(CloseCode.TOO_MANY_INVALID_FRAMES, "too many invalid frames")
+                continue
+            try:
+                await self._carry_out(outcome)
+            except Refusal as refusal:
+                conversation_id = getattr(outcome, "conversation_id", None)
+                self._say_refused(refusal, conversation_id)
+                self.outbox.send(error_frame(refusal, outcome.request_id, conversation_id))
+            except Exception:
+                logger().exception("frame failed", connection=self.id, user=self.user_id or None)
+                internal = Refusal(ErrorCode.INTERNAL)
+                if isinstance(outcome, frames.SendMessage):
+                    self.outbox.send(message_error(outcome, internal))
+                else:
+                    self.outbox.send(error_frame(internal, outcome.request_id))
+
+    async def _carry_out(self, frame: frames.ClientFrame) -> None:
+        match frame:
+            case frames.SendMessage():
+                self._send(frame)
+            case frames.TypingStart():
+                self._typing.start(frame.conversation_id, self._loop.time())
+            case frames.TypingStop():
+                self._typing.stop(frame.conversation_id)
+            case frames.Ping():
+                await self._ping(frame)
+            case frames.JoinConversation():
+                await self._join(frame)
+            case frames.LeaveConversation():
+                self._typing.stop(frame.conversation_id)
+                self._gateway.hub.leave(self, frame.conversation_id)
+                self.outbox.send(
+                    frames.LeftConversation(request_id=frame.request_id, conversation_id=frame.conversation_id)
+                )
+            case frames.Authenticate():
+                await self._authenticate(frame)
+
+    # ---------------------------------------------------------------------------------------- authenticating
+
+    async def _authenticate(self, frame: frames.Authenticate) -> None:
+        try:
+            identity = await self._gateway.verifier.verify(frame.token)
+            if self._session.identity is not None and identity.user_id != self.user_id:
+                raise Refusal(ErrorCode.INVALID_TOKEN, "A connection belongs to one user for its life.")
+        except Refusal as refusal:
+            self._say_refused(refusal, None)
+            metrics.REFUSALS.labels(refusal.code).inc()
+            self.outbox.send(frames.AuthError(request_id=frame.request_id, error=refusal.detail, code=refusal.code))
+            if refusal.code is ErrorCode.UNAVAILABLE:
+                self.close(CloseCode.BROKER_LOST, "authentication is away")  # not the client's fault: come back
+            else:
+                self.close(CloseCode.AUTHENTICATION_FAILED, "authentication failed")
+            return
+        first = self._session.identity is None
+        hub, most = self._gateway.hub, self._gateway.settings.max_connections_per_user
+        if first and 0 < most <= len(hub.users.get(identity.user_id, ())):
+            self.close(CloseCode.TOO_MANY_CONNECTIONS, "too many connections of this user")
+            return
+        self._session.authenticated(identity, self._gateway.buckets_of(identity.user_id))
+        if first:
+            hub.add(self)
+        self._expire_at(identity)
+        await self._gateway.profiles.store(identity.profile)
+        self.outbox.send(
+            frames.Authenticated(
+                request_id=frame.request_id,
+                user_id=identity.user_id,
+                user_name=identity.profile.user_name,
+                connection_id=self.id,
+                heartbeat_interval_ms=int(self._gateway.settings.heartbeat_interval * 1000),
+                expires_at=identity.expires_at,
+            )
+        )
+        logger().info("authenticated", connection=self.id, user=identity.user_id, renewed=not first)
+
+    def _expire_at(self, identity: Identity) -> None:
+        self._until.cancel()
+        left = (identity.expires_at - datetime.now(UTC)).total_seconds()
+        if left <= 0:  # accepted by the leeway for clocks that differ
+            left += self._gateway.settings.jwt_leeway
+        # A timer cannot be set for years ahead; a token that lasts longer outlives the process.
+        self._until = self._loop.call_later(
+            min(left, 30 * 86400.0), self.close, CloseCode.TOKEN_EXPIRED, "token expired"
+        )
+
+    # ------------------------------------------------------------------------------------------- conversing
+
+    def _send(self, frame: frames.SendMessage) -> None:
+        identity = self._session.identity
+        assert identity is not None
+        sent = self._loop.time()
+
+        def answered(answer: Answer | Refusal) -> None:
+            if isinstance(answer, Refusal):
+                self._say_refused(answer, frame.conversation_id)
+                self.outbox.send(message_error(frame, answer))
+                return
+            metrics.STORED.observe(self._loop.time() - sent)
+            self.outbox.send(sent_frame(frame, answer))
+            logger().debug(
+                "sent",
+                connection=self.id,
+                user=self.user_id,
+                conversation=frame.conversation_id,
+                message=answer.message_id,
+            )
+
+        ingress = self._gateway.ingress
+        try:
+            ingress.submit(
+                commands.SendMessage(
+                    id=new_id(),
+                    origin=ingress.origin(self.id),
+                    actor=identity.profile,
+                    expires_at=ingress.expires_at(),
+                    conversation_id=frame.conversation_id,
+                    content=frame.content,
+                    temp_id=frame.temp_id,
+                    attachments=frame.attachments,
+                    reply_to=frame.reply_to,
+                ),
+                answered,
+            )
+        except Refusal as refusal:
+            self.outbox.send(message_error(frame, refusal))
+
+    async def _join(self, frame: frames.JoinConversation) -> None:
+        hub, history, conversation_id = self._gateway.hub, self._gateway.history, frame.conversation_id
+        hub.begin_join(self, conversation_id)
+        try:
+            async with reading():
+                if not await history.is_member(conversation_id, self.user_id):
+                    raise Refusal(ErrorCode.NOT_A_MEMBER)
+                messages, head = await self._replay(frame)
+        except BaseException:
+            hub.leave(self, conversation_id)
+            raise
+        first = messages[0].seq if messages else None
+        before = frame.after_seq or 0
+        answer = frames.JoinedConversation(
+            request_id=frame.request_id,
+            conversation_id=conversation_id,
+            last_seq=head,
+            first_seq=first,
+            has_more=first is not None and first > before + 1,
+        )
+
+        def replay() -> None:
+            self.outbox.send(answer)
+            metrics.FRAMES_OUT.labels("new_message").inc(len(messages))
+            for message in messages:
+                self.outbox.write(prepare(frames.new_message(message.encode())))
+
+        if not hub.finish_join(self, conversation_id, head, replay):
+            raise Refusal(ErrorCode.NOT_A_MEMBER)
+        logger().info(
+            "joined",
+            connection=self.id,
+            user=self.user_id,
+            conversation=conversation_id,
+            replayed=len(messages),
+        )
+
+    async def _replay(self, frame: frames.JoinConversation) -> tuple[list[Any], int]:
+        """The messages to replay, as this user sees them, and the head that they end with."""
+        history, conversation_id, viewer = self._gateway.history, frame.conversation_id, self.user_id
+        if frame.after_seq is None:
+            messages = await history.newest(conversation_id, frame.limit, viewer=viewer)
+            return messages, messages[-1].seq if messages else 0
+        head = await history.head(conversation_id)
+        if head - frame.after_seq > self._gateway.settings.resume_limit:
+            messages = await history.newest(conversation_id, frame.limit, viewer=viewer)
+        else:
+            messages = await history.between(conversation_id, frame.after_seq, viewer=viewer)
+        return messages, messages[-1].seq if messages else head
+
+    async def _ping(self, frame: frames.Ping) -> None:
+        newer: dict[str, int] = {}
+        if frame.heads and self._session.identity is not None:
+            async with reading():
+                mine = await self._gateway.history.memberships(self.user_id, list(frame.heads))
+                heads = await self._gateway.history.heads(mine)
+            newer = {c: head for c, head in heads.items() if head > frame.heads[c]}
+            for conversation_id in newer:
+                self._gateway.hub.behind(conversation_id, newer[conversation_id])
+        self.outbox.send(frames.Pong(request_id=frame.request_id, heads=newer or None))
+
+    def _tell_typing(self, conversation_id: str, active: bool) -> None:
+        identity = self._session.identity
+        if identity is None:
+            return
+        item = fanout.Typing(
+            conversation_id=conversation_id,
+            user_id=identity.user_id,
+            user_name=identity.profile.user_name,
+            active=active,
+        )
+        exchange = self._gateway.settings.topology.fanout.name
+        body = fanout.pack([(item, fanout.NULL)])
+        self._gateway.egress.in_background(self._gateway.broker.tell(Outgoing(exchange, "", body, persistent=False)))
+
+    def _say_refused(self, refusal: Refusal, conversation_id: str | None) -> None:
+        logger().info(
+            "refused",
+            connection=self.id,
+            user=self.user_id or None,
+            conversation=conversation_id,
+            code=refusal.code,
+            reason=refusal.detail,
+        )
+
+
+def sent_frame(frame: frames.SendMessage, answer: Answer) -> frames.MessageSent:
+    """The acknowledgement of a send, from the stored message's event or the persister's reply."""
+    assert answer.message_id is not None
+    assert answer.seq is not None
+    return frames.MessageSent(
+        request_id=frame.request_id,
+        message_id=answer.message_id,
+        temp_id=frame.temp_id,
+        conversation_id=frame.conversation_id,
+        seq=answer.seq,
+        created_at=answer.created_at or now(),
+        duplicate=isinstance(answer, fanout.Reply) and bool(answer.duplicate),
+    )

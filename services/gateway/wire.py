@@ -1,0 +1,103 @@
+"""The socket itself: uvicorn's sans-I/O WebSocket protocol, with what ASGI has no words for.
+
+That is: frames that are prepared once and written to many sockets, the bytes that wait for a slow client, our own
+heartbeat (a ping each interval, close 4000 after two that were not answered), and closing at once in a callback.
+uvicorn is told to use it by its import path (`ws="services.gateway.wire:Wire"`).
+"""
+
+import asyncio
+import struct
+from typing import Any, cast
+
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame
+
+CLOSE_TIMEOUT = 5.0  # seconds for the peer to take a close frame before the connection is cut
+EXTENSION = "palabre.wire"
+
+
+def prepare(payload: bytes) -> bytes:
+    """A whole unmasked text frame around a payload (RFC 6455, section 5.2)."""
+    size = len(payload)
+    if size < 126:
+        return bytes((0x81, size)) + payload
+    if size < 65536:
+        return b"\x81\x7e" + struct.pack("!H", size) + payload
+    return b"\x81\x7f" + struct.pack("!Q", size) + payload
+
+
+class Wire(WebSocketsSansIOProtocol):
+    """One socket. The endpoint finds it in its scope's extensions."""
+
+    _beat: asyncio.TimerHandle | None = None
+    _unanswered = 0
+
+    def handle_connect(self, event: Any) -> None:
+        """Also hand ourselves to the endpoint."""
+        super().handle_connect(event)
+        if hasattr(self, "scope"):
+            cast(dict[str, Any], self.scope["extensions"])[EXTENSION] = self
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that the peer has not taken yet."""
+        return int(self.transport.get_write_buffer_size())
+
+    @property
+    def is_open(self) -> bool:
+        """Whether frames can be written."""
+        return self.handshake_complete and not self.close_sent and not self.transport.is_closing()
+
+    def write(self, frame: bytes) -> None:
+        """Write a prepared frame. uvloop joins all writes of one turn of the loop into one system call."""
+        if not self.is_open:
+            return
+        if self.conn.extensions:
+            self.conn.send_text(frame[_header_size(frame) :])
+            frame = b"".join(self.conn.data_to_send())
+        self.transport.write(frame)
+
+    def close(self, code: int, reason: str = "") -> None:
+        """Close at once: tell the peer, end the endpoint, cut the connection if the peer does not react."""
+        if not self.is_open:
+            return
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
+        self.conn.send_close(code, reason)
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        if self.read_paused:
+            self.read_paused = False
+            self.transport.resume_reading()
+        # abort, not close: a peer that reads nothing would keep its buffer for ever.
+        self.close_timer = self.loop.call_later(CLOSE_TIMEOUT, self.transport.abort)
+
+    def start_heartbeat(self, interval: float, lost_code: int) -> None:
+        """Ping each `interval` seconds; close with `lost_code` when two pings in a row were not answered."""
+
+        def beat() -> None:
+            if not self.is_open:
+                return
+            if self._unanswered >= 2:
+                self.close(lost_code, "no heartbeat")
+                return
+            self._unanswered += 1
+            self.conn.send_ping(b"")
+            self.transport.write(b"".join(self.conn.data_to_send()))
+            self._beat = self.loop.call_later(interval, beat)
+
+        self._beat = self.loop.call_later(interval, beat)
+
+    def handle_pong(self, event: Frame) -> None:
+        """Any pong shows that the peer is there."""
+        self._unanswered = 0
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Also end the heartbeat."""
+        if self._beat is not None:
+            self._beat.cancel()
+        super().connection_lost(exc)
+
+
+def _header_size(frame: bytes) -> int:
+    length = frame[1]
+    return 2 if length < 126 else 4 if length == 126 else 10

@@ -1,0 +1,74 @@
+"""Tokens signed with the keys of a published set; the set is served by a real HTTP server on loopback."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
+
+from contracts.errors import ErrorCode, Refusal
+from services.gateway.auth import Verifier
+from services.gateway.settings import Settings
+
+
+def private_key() -> RSAPrivateKey:
+    return generate_private_key(public_exponent=65537, key_size=2048)
+
+
+KEY, STRANGER = private_key(), private_key()
+
+
+def token(key: RSAPrivateKey, kid: str = "k1", **claims: object) -> str:
+    body = {"sub": "u1", "name": "Una", "exp": int(time.time()) + 60, **claims}
+    return jwt.encode(body, key, algorithm="RS256", headers={"kid": kid})
+
+
+@pytest.fixture
+async def verifier() -> AsyncIterator[Verifier]:
+    """Trusts the key k1."""
+    keys = {"keys": [{**jwt.algorithms.RSAAlgorithm.to_jwk(KEY.public_key(), as_dict=True), "kid": "k1"}]}
+    body = json.dumps(keys).encode()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        yield Verifier(Settings(jwt_jwks_url=f"http://127.0.0.1:{port}/jwks"))
+
+
+async def refused(verifier: Verifier, bad: str) -> ErrorCode:
+    with pytest.raises(Refusal) as caught:
+        await verifier.verify(bad)
+    return caught.value.code
+
+
+async def test_a_token_of_the_set_is_accepted(verifier: Verifier) -> None:
+    identity = await verifier.verify(token(KEY))
+    assert (identity.user_id, identity.profile.user_name) == ("u1", "Una")
+
+
+async def test_strangers_and_mixed_algorithms_are_refused(verifier: Verifier) -> None:
+    assert await refused(verifier, token(STRANGER)) is ErrorCode.INVALID_TOKEN
+    assert await refused(verifier, token(KEY, kid="k2")) is ErrorCode.INVALID_TOKEN
+    symmetric = jwt.encode({"sub": "u1", "exp": 9e9}, "x" * 40, algorithm="HS256", headers={"kid": "k1"})
+    assert await refused(verifier, symmetric) is ErrorCode.INVALID_TOKEN
+    assert await refused(verifier, token(KEY, exp=1)) is ErrorCode.TOKEN_EXPIRED
+
+
+async def test_keys_that_cannot_be_fetched_are_no_verdict_on_the_token() -> None:
+    away = Verifier(Settings(jwt_jwks_url="http://127.0.0.1:9/jwks"))
+    assert await refused(away, token(KEY)) is ErrorCode.UNAVAILABLE
+
+
+@pytest.mark.parametrize("secret", ["", "short"])
+def test_production_refuses_the_development_secret_and_short_ones(secret: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JWT_SECRET", secret)  # an empty variable is none
+    with pytest.raises(ValueError, match="JWT_SECRET"):
+        Settings(auth_dev=False)

@@ -1,0 +1,141 @@
+"""The hub keeps every conversation's order, whatever the fan-out brings."""
+
+from contracts.errors import CloseCode
+from services.gateway.hub import Hub, Numbered
+from services.gateway.outbox import Outbox
+
+
+class FakeSocket:
+    """Remembers what was written."""
+
+    def __init__(self) -> None:
+        self.waiting = 0
+        self.frames: list[bytes] = []
+        self.code: int | None = None
+
+    def write(self, frame: bytes) -> None:
+        self.frames.append(frame)
+
+    def close(self, code: int, reason: str = "") -> None:
+        self.code = code
+
+
+class FakeConnection:
+    """A connection of one user."""
+
+    def __init__(self, name: str, user_id: str = "") -> None:
+        self.id = name
+        self.user_id = user_id or name
+        self.joined: set[str] = set()
+        self.socket = FakeSocket()
+        self.outbox = Outbox(self.socket, bound=1000)
+
+    @property
+    def seqs(self) -> list[int]:
+        """The numbers of the messages that were written to it."""
+        return [int(frame.rsplit(b'"seq":', 1)[1].split(b"}")[0].split(b",")[0]) for frame in self.socket.frames]
+
+
+class Holes(list[tuple[str, int, int]]):
+    """The holes that the hub asked to be healed."""
+
+    def __call__(self, conversation_id: str, above: int, below: int) -> None:
+        self.append((conversation_id, above, below))
+
+
+def message(seq: int) -> Numbered:
+    return Numbered(seq, b'{"seq":%d}' % seq, "sender")
+
+
+def joined(hub: Hub, name: str, head: int) -> FakeConnection:
+    connection = FakeConnection(name)
+    hub.add(connection)
+    hub.begin_join(connection, "c")
+    assert hub.finish_join(connection, "c", head, lambda: None)
+    return connection
+
+
+def test_messages_arrive_in_order_once() -> None:
+    hub = Hub(Holes())
+    one = joined(hub, "one", 2)
+    for seq in (1, 2, 3, 3, 4, 2):
+        hub.message("c", message(seq))
+    assert one.seqs == [3, 4]
+
+
+def test_a_hole_is_healed_before_what_follows() -> None:
+    holes = Holes()
+    hub = Hub(holes)
+    one = joined(hub, "one", 0)
+    hub.message("c", message(3))
+    hub.message("c", message(4))
+    assert (one.seqs, holes) == ([], [("c", 0, 3)])
+    hub.fill("c", [message(1), message(2)])
+    assert one.seqs == [1, 2, 3, 4]
+
+
+def test_what_arrives_while_joining_follows_the_replay() -> None:
+    hub = Hub(Holes())
+    joined(hub, "one", 1)
+    late = FakeConnection("late")
+    hub.add(late)
+    hub.begin_join(late, "c")
+    for seq in (2, 3, 4):
+        hub.message("c", message(seq))
+    assert hub.finish_join(late, "c", 3, lambda: None)
+    hub.message("c", message(5))
+    assert late.seqs == [4, 5]
+
+
+def test_a_replay_that_is_ahead_of_the_fanout_repeats_nothing() -> None:
+    hub = Hub(Holes())
+    one = joined(hub, "one", 1)
+    late = joined(hub, "late", 3)
+    for seq in (2, 3, 4):
+        hub.message("c", message(seq))
+    assert (one.seqs, late.seqs) == ([2, 3, 4], [4])
+
+
+def test_the_first_join_holds_what_comes_before_its_replay_is_read() -> None:
+    hub = Hub(Holes())
+    one = FakeConnection("one")
+    hub.add(one)
+    hub.begin_join(one, "c")
+    hub.message("c", message(7))
+    hub.message("c", message(8))
+    assert hub.finish_join(one, "c", 7, lambda: None)
+    assert one.seqs == [8]
+
+
+def test_losing_membership_while_joining_ends_the_join() -> None:
+    hub = Hub(Holes())
+    one = FakeConnection("one")
+    hub.add(one)
+    hub.begin_join(one, "c")
+    hub.evict("c", ["one"])
+    assert not hub.finish_join(one, "c", 0, lambda: None)
+    assert hub.rooms == {}
+
+
+def test_nothing_remains_of_a_connection_that_has_gone() -> None:
+    hub = Hub(Holes())
+    one = joined(hub, "one", 0)
+    other = FakeConnection("other")
+    hub.add(other)
+    hub.begin_join(other, "d")
+    hub.leave(other, "d")
+    hub.remove(one)
+    hub.remove(other)
+    assert (hub.rooms, hub.connections, hub.users) == ({}, {}, {})
+
+
+def test_a_slow_connection_loses_typing_first_and_then_itself() -> None:
+    one = FakeConnection("one")
+    one.socket.waiting = 501
+    one.outbox.offer(b"typing")
+    assert one.socket.frames == []
+    one.outbox.write(b"message")
+    assert one.socket.frames == [b"message"]
+    one.socket.waiting = 1001
+    one.outbox.write(b"message")
+    assert one.socket.code == CloseCode.TOO_SLOW
