@@ -1,0 +1,79 @@
+"""`notifier.events`: take a batch of events, tell those concerned, acknowledge."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from pydantic import TypeAdapter, ValidationError
+from pymongo.errors import PyMongoError
+from tenacity import retry_if_exception_type, wait_random_exponential
+from tenacity.asyncio import AsyncRetrying
+
+from contracts import events, fanout
+from services.amqp import Broker, BrokerAway, Delivery, Inbox, Outgoing
+from services.mongo import Database
+from services.notifier import metrics
+from services.notifier.recipients import notifications
+from services.notifier.settings import Settings
+from services.telemetry import logger
+
+_event: TypeAdapter[events.Event] = TypeAdapter(events.AnyEvent)
+UNKNOWN = "union_tag_invalid"  # an event of a newer version: not ours to understand
+
+
+async def consume(settings: Settings, broker: Broker, database: Database, inbox: Inbox) -> None:
+    """Until cancelled. A batch whose database or broker is away is tried again; gateways drop what comes twice."""
+    while True:
+        deliveries = await inbox.take(settings.prefetch)
+        metrics.WAITING.set(len(inbox))
+        async for attempt in AsyncRetrying(
+            retry=retry_if_exception_type((PyMongoError, BrokerAway)),
+            wait=wait_random_exponential(0.1, max=3),
+        ):
+            with attempt:
+                if not all(delivery.subscription.live for delivery in deliveries):
+                    break  # it will be delivered again
+                try:
+                    await _handle(settings, broker, database, deliveries)
+                except (PyMongoError, BrokerAway) as error:
+                    logger().warning("batch waits", reason=str(error)[:200])
+                    raise
+        await inbox.ack(deliveries)
+
+
+async def _handle(settings: Settings, broker: Broker, database: Database, deliveries: Sequence[Delivery]) -> None:
+    batch: list[events.Event] = []
+    for delivery in deliveries:
+        try:
+            event = _event.validate_json(delivery.body)
+        except ValidationError as error:
+            if error.errors()[0]["type"] != UNKNOWN:
+                await _set_aside(broker, delivery, str(error)[:500])
+            continue
+        metrics.EVENTS.labels(event.type).inc()
+        batch.append(event)
+    items = await notifications(database, batch, settings.preview_length)
+    for item, data in items:
+        if isinstance(item, fanout.Notification):
+            metrics.NOTIFIED.labels("message" if b'"kind":"message"' in data else "added").inc(len(item.unread))
+    if items:
+        await broker.publish(Outgoing(broker.topology.fanout.name, "", fanout.pack(items), persistent=False))
+
+
+async def _set_aside(broker: Broker, delivery: Delivery, reason: str) -> None:
+    metrics.DEAD.inc()
+    logger().error("dead letter", routing_key=delivery.routing_key, reason=reason)
+    await broker.publish(
+        Outgoing(
+            broker.topology.dead.name,
+            delivery.routing_key or "unknown",
+            delivery.body,
+            headers={
+                "x-reason": reason,
+                "x-service": "notifier",
+                "x-first-failed-at": datetime.now(UTC).isoformat(),
+                "x-exchange": broker.topology.events.name,
+                "x-routing-key": delivery.routing_key,
+            },
+            mandatory=True,
+        )
+    )

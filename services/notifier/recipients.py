@@ -1,0 +1,78 @@
+"""Whom an event concerns, and what they are to be told: `notification` items for the fan-out."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from contracts import collections, events, fanout, frames
+from services.mongo import Database
+
+AT_ONCE = 500  # recipients in one item of the fan-out
+
+
+async def notifications(
+    database: Database, batch: Sequence[events.Event], preview_length: int
+) -> list[tuple[fanout.Item, bytes]]:
+    """Everything that the members of these conversations are to be told, in the order of the events."""
+    conversations = {event.subject for event in batch}
+    people = await _members(database, conversations)
+    names = await _names(database, conversations)
+    items: list[tuple[fanout.Item, bytes]] = []
+    for event in batch:
+        members = people.get(event.subject, {})
+        name = names.get(event.subject)
+        if isinstance(event, events.MessageCreated):
+            message = event.data
+            unread = {user: max(0, message.seq - read) for user, read in members.items() if user != message.sender_id}
+            frame = frames.Notification(
+                kind="message",
+                conversation_id=event.subject,
+                conversation_name=name,
+                message_id=message.id,
+                seq=message.seq,
+                sender_name=message.sender_name,
+                preview=message.content[:preview_length] or None,
+                unread_count=0,
+            )
+        elif isinstance(event, events.ConversationUpdated) and event.data.update_type in (
+            "created",
+            "member_added",
+        ):
+            added = [user for user in event.data.user_ids or () if user != event.data.actor_id]
+            unread = {user: 0 for user in added if user in members}
+            frame = frames.Notification(
+                kind="added", conversation_id=event.subject, conversation_name=name, unread_count=0
+            )
+        else:
+            continue
+        items += _chunked(event.id, frame, unread)
+    return items
+
+
+def _chunked(event_id: str, frame: frames.Notification, unread: dict[str, int]) -> Iterable[tuple[fanout.Item, bytes]]:
+    # Gateways add the time and each recipient's own count.
+    data = frame.model_dump_json(exclude={"timestamp", "unread_count", "type"}).encode()
+    recipients = list(unread.items())
+    for start in range(0, len(recipients), AT_ONCE):
+        item = fanout.Notification(
+            id=f"{event_id}/{start}",
+            conversation_id=frame.conversation_id,
+            unread=dict(recipients[start : start + AT_ONCE]),
+        )
+        yield item, data
+
+
+async def _members(database: Database, conversations: Iterable[str]) -> dict[str, dict[str, int]]:
+    """For each conversation its members, with what they have read."""
+    cursor = database[collections.MEMBERSHIPS.name].find(
+        {"conversationId": {"$in": list(conversations)}},
+        {"_id": 0, "conversationId": 1, "userId": 1, "lastReadSeq": 1},
+    )
+    found: dict[str, dict[str, int]] = {}
+    async for document in cursor:
+        found.setdefault(document["conversationId"], {})[document["userId"]] = document["lastReadSeq"]
+    return found
+
+
+async def _names(database: Database, conversations: Iterable[str]) -> dict[str, Any]:
+    cursor = database[collections.CONVERSATIONS.name].find({"_id": {"$in": list(conversations)}}, {"name": 1})
+    return {document["_id"]: document.get("name") async for document in cursor}

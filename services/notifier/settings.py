@@ -1,0 +1,18 @@
+"""What can be set for a notifier, beside what every service has."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from services.settings import WorkerSettings
+
+
+class Settings(WorkerSettings):
+    """Settings of a notifier."""
+
+    prefetch: Annotated[int, Field(ge=1, le=2000)] = Field(
+        200, description="events that wait here unacknowledged, and are looked up together"
+    )
+    preview_length: Annotated[int, Field(ge=0, le=1000)] = Field(
+        140, description="characters of a message shown in its notification; 0 shows none"
+    )
