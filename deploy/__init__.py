@@ -1,0 +1,1 @@
+"""How Palabre is run: on a laptop, in containers, in a cluster."""

@@ -1,0 +1,1 @@
+"""Everything on one machine, with no container: what `make setup` and `make run` call."""
