@@ -1,0 +1,48 @@
+"""What processes cost, from /proc (Linux; elsewhere nothing is reported)."""
+
+import os
+from pathlib import Path
+
+TICKS = os.sysconf("SC_CLK_TCK")
+PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+def cpu_seconds(pid: int) -> float | None:
+    """User and system time so far; None when it cannot be read."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return (int(fields[11]) + int(fields[12])) / TICKS  # utime, stime: proc_pid_stat(5)
+
+
+def resident_bytes(pid: int) -> int | None:
+    """Resident memory; None when it cannot be read."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE
+    except OSError:
+        return None
+
+
+class CpuMeter:
+    """CPU seconds of named processes between `start` and `stop`, and of ourselves."""
+
+    def __init__(self, pids: dict[str, int]) -> None:
+        self._pids = {**pids, "load generator": os.getpid()}
+        self._before: dict[str, float | None] = {}
+
+    def start(self) -> None:
+        """Begin."""
+        self._before = self._now()
+
+    def stop(self) -> dict[str, float]:
+        """Seconds used since `start`, of those that could be read both times."""
+        used = {}
+        for name, after in self._now().items():
+            before = self._before[name]
+            if before is not None and after is not None:
+                used[name] = after - before
+        return used
+
+    def _now(self) -> dict[str, float | None]:
+        return {name: cpu_seconds(pid) for name, pid in self._pids.items()}
