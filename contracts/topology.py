@@ -1,4 +1,4 @@
-"""Exchanges, queues and bindings as values. Nothing here opens a connection: `services/amqp.py` declares them.
+"""Exchanges, queues and bindings as values. Nothing here opens a connection: `services/amqp` declares them.
 
 A prefix separates environments (and tests) that share a virtual host.
 """

@@ -36,8 +36,8 @@ def start_logging(settings: ServiceSettings, service: str, instance: str) -> Non
         )
     )
     logging.basicConfig(handlers=[handler], level=settings.log_level.upper(), force=True)
-    for name in ("aiormq", "aio_pika", "uvicorn.access", "httpx"):
-        # Their reconnects and requests are told by our own lines, once.
+    for name in ("uvicorn.access", "httpx"):
+        # Their requests are told by our own lines, once.
         logging.getLogger(name).setLevel(logging.CRITICAL)
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     logging.getLogger("pymongo").setLevel(logging.WARNING)

@@ -83,10 +83,11 @@ def topology() -> None:
     settings = load(ServiceSettings)
 
     async def declare() -> None:
-        connection = await aio_pika.connect(settings.amqp_url)
-        async with connection:
-            channel = await connection.channel()
-            await amqp.declare(await channel.get_underlay_channel(), settings.topology)
+        connection = await amqp.connect(settings.amqp_url, "palabre topology")
+        try:
+            await amqp.declare(await connection.channel(), settings.topology)
+        finally:
+            await connection.close()
 
     _run(declare())
     _print(settings.topology)

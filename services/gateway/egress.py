@@ -60,7 +60,7 @@ class Egress:
                 except ValidationError as error:
                     # Nobody waits for it here, and the history has what it told of: the next event shows the hole.
                     logger().error("undecodable fan-out", reason=str(error)[:300])
-            await self._inbox.ack(deliveries)
+            self._inbox.ack(deliveries)
             await asyncio.sleep(0)  # let sockets be read and written between two bursts
 
     def _handle(self, item: fanout.Item, data: bytes) -> None:

@@ -347,7 +347,7 @@ class Peer:
         )
         exchange = self._gateway.settings.topology.fanout.name
         body = fanout.pack([(item, fanout.NULL)])
-        self._gateway.egress.in_background(self._gateway.broker.tell(Outgoing(exchange, "", body, persistent=False)))
+        self._gateway.broker.tell(Outgoing(exchange, "", body, persistent=False))
 
     def _say_refused(self, refusal: Refusal, conversation_id: str | None) -> None:
         logger().info(

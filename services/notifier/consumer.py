@@ -9,7 +9,7 @@ from tenacity import retry_if_exception_type, wait_random_exponential
 from tenacity.asyncio import AsyncRetrying
 
 from contracts import events, fanout
-from services.amqp import Broker, BrokerAway, Delivery, Inbox, Outgoing
+from services.amqp import Broker, BrokerAway, Delivery, Inbox, Outgoing, Unroutable
 from services.mongo import Database
 from services.notifier import metrics
 from services.notifier.recipients import notifications
@@ -26,18 +26,18 @@ async def consume(settings: Settings, broker: Broker, database: Database, inbox:
         deliveries = await inbox.take(settings.prefetch)
         metrics.WAITING.set(len(inbox))
         async for attempt in AsyncRetrying(
-            retry=retry_if_exception_type((PyMongoError, BrokerAway)),
+            retry=retry_if_exception_type((PyMongoError, BrokerAway, Unroutable)),
             wait=wait_random_exponential(0.1, max=3),
         ):
             with attempt:
-                if not all(delivery.subscription.live for delivery in deliveries):
+                if not all(delivery.live for delivery in deliveries):
                     break  # it will be delivered again
                 try:
                     await _handle(settings, broker, database, deliveries)
-                except (PyMongoError, BrokerAway) as error:
+                except (PyMongoError, BrokerAway, Unroutable) as error:
                     logger().warning("batch waits", reason=str(error)[:200])
                     raise
-        await inbox.ack(deliveries)
+        inbox.ack(deliveries)
 
 
 async def _handle(settings: Settings, broker: Broker, database: Database, deliveries: Sequence[Delivery]) -> None:

@@ -94,4 +94,4 @@ class Peers:
                         self._seen.pop(hello.persister_id, None)
                     else:
                         self._seen[hello.persister_id] = asyncio.get_running_loop().time()
-            await self._inbox.ack(batch)
+            self._inbox.ack(batch)

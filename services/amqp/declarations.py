@@ -1,0 +1,41 @@
+"""The topology of `contracts/topology.py` as methods of AMQP, and all of it made real. Repeating it changes nothing."""
+
+from pamqp import commands
+
+from contracts.topology import Binding, Exchange, Queue, Topology
+from services.amqp.connection import Channel
+
+
+def exchange_declaration(exchange: Exchange) -> commands.Exchange.Declare:
+    """`exchange.declare`."""
+    return commands.Exchange.Declare(exchange=exchange.name, exchange_type=exchange.kind, durable=True)
+
+
+def queue_declaration(queue: Queue) -> commands.Queue.Declare:
+    """`queue.declare`."""
+    return commands.Queue.Declare(
+        queue=queue.name,
+        durable=queue.durable,
+        exclusive=queue.exclusive,
+        auto_delete=queue.auto_delete,
+        arguments=dict(queue.arguments),
+    )
+
+
+def queue_binding(binding: Binding) -> commands.Queue.Bind:
+    """`queue.bind`."""
+    return commands.Queue.Bind(queue=binding.queue, exchange=binding.exchange, routing_key=binding.routing_key)
+
+
+async def declare(channel: Channel, topology: Topology) -> None:
+    """Declare every lasting exchange, queue and binding.
+
+    Raises:
+        BrokerAway: the connection is gone, or one of them exists with other arguments (406); it says why.
+    """
+    for exchange in topology.exchanges:
+        await channel.call(exchange_declaration(exchange))
+    for queue in topology.queues:
+        await channel.call(queue_declaration(queue))
+    for binding in topology.bindings:
+        await channel.call(queue_binding(binding))
