@@ -8,7 +8,7 @@ from tenacity import wait_random_exponential
 from tenacity.asyncio import AsyncRetrying
 
 from services import mongo, worker
-from services.amqp import Broker, Inbox, Subscription
+from services.amqp import Broker, Inbox
 from services.health import Check
 from services.persister.consumer import Consumer
 from services.persister.peers import Peers
@@ -29,8 +29,13 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         broker.subscribe(settings.topology.persister_queue(number), inbox, prefetch=settings.prefetch)
         for number in range(settings.partitions)
     ]
-    broker.reconnected = consumer.rooms.clear
-    peers = Peers(broker, persister_id, settings.partitions, partial(step_back, broker, partitions, consumer))
+
+    async def step_back(numbers: list[int]) -> None:
+        """Go to the end of the line of these partitions, between two batches."""
+        async with consumer.turn:
+            await broker.step_back([partitions[number] for number in numbers])
+
+    peers = Peers(broker, persister_id, settings.partitions, step_back)
 
     async def work() -> None:
         await create_collections(database)
@@ -54,18 +59,6 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
     finally:
         client.close()
     logger().info("stopped")
-
-
-async def step_back(broker: Broker, partitions: list[Subscription], consumer: Consumer, numbers: list[int]) -> None:
-    """Go to the end of the line of these partitions, between two batches."""
-    await consumer.idle.wait()
-    connection = broker.consuming
-    for number in numbers:
-        await partitions[number].close()
-    consumer.rooms.clear()
-    for number in numbers:
-        if connection is not None and not connection.is_closed and not partitions[number].live:
-            await partitions[number].open(connection)
 
 
 async def create_collections(database: mongo.Database) -> None:

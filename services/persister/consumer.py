@@ -21,22 +21,30 @@ from contracts.commands import AnyCommand
 from contracts.errors import ErrorCode, Refusal
 from contracts.ids import traceparent_of
 from contracts.limits import BATCH_BYTES
-from services.amqp import Broker, BrokerAway, Delivery, Inbox, Outgoing
+from services.amqp import Broker, BrokerAway, Channel, Delivery, Inbox, Outgoing, Unroutable
 from services.mongo import Database
 from services.persister import conversations, messages, metrics, profiles
-from services.persister.messages import Contended
 from services.persister.outcome import Outcome, refused
+from services.persister.rooms import Contended, Rooms
 from services.persister.settings import Settings
 from services.telemetry import logger
 
 # MongoDB's answers while it stops, starts, elects or is cut off
 # (https://www.mongodb.com/docs/manual/reference/error-codes/): shutdown, not primary, write concern, interrupted.
 PASSING = frozenset({6, 7, 64, 89, 91, 100, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436})
+TOGETHER = ({"message.send"}, {"profile.store"})
 ATTEMPTS = 5  # of one command that fails for a reason of its own
 
 
+Run = list[tuple[Delivery, list[AnyCommand]]]
+
+
 class Consumer:
-    """Handles batches of deliveries, one after the other."""
+    """Handles batches of deliveries, one after the other.
+
+    Attributes:
+        turn: held while a batch is handled.
+    """
 
     def __init__(self, settings: Settings, broker: Broker, database: Database, inbox: Inbox) -> None:
         self._settings = settings
@@ -44,59 +52,70 @@ class Consumer:
         self._database = database
         self._inbox = inbox
         self._failures: dict[str, int] = {}
-        self.rooms = conversations.Rooms()
-        self.idle = asyncio.Event()
-        self.idle.set()
+        self._rooms = Rooms()
+        self._channels: set[Channel] = set()
         self._stopping = False
+        self.turn = asyncio.Lock()
 
     async def run(self) -> None:
         """Handle what arrives, until cancelled."""
         while True:
             deliveries = await self._inbox.take(self._settings.batch_size)
-            if self._stopping:
-                return  # what was not begun goes back to its place in the queue, for the next in line
             metrics.WAITING.set(len(self._inbox))
-            self.idle.clear()
-            try:
-                await self._handle(deliveries)
-            finally:
-                self.idle.set()
+            async with self.turn:
+                if self._stopping:
+                    return  # what was not begun goes back to its place in the queue, for the next in line
+                self._trust(deliveries)
+                for run in _runs([(delivery, await self._decode(delivery)) for delivery in deliveries]):
+                    await self._handle(run)
 
     async def finish(self) -> None:
         """Begin no other batch, and return when the one in hand is done."""
-        self._stopping = True
-        await self.idle.wait()
+        async with self.turn:
+            self._stopping = True
 
-    async def _handle(self, deliveries: Sequence[Delivery]) -> None:
-        """All commands of these deliveries, in order, until they are done or the connection is lost."""
-        batch = [command for delivery in deliveries for command in await self._decode(delivery)]
+    def _trust(self, deliveries: Sequence[Delivery]) -> None:
+        """A partition that comes over a new channel may have been with somebody else meanwhile."""
+        channels = {delivery.channel for delivery in deliveries}
+        if not channels <= self._channels:
+            self._rooms.clear()
+            self._channels = {channel for channel in self._channels | channels if channel.is_open}
+
+    async def _handle(self, run: Run) -> None:
+        """All commands of these deliveries, in order, until they are done or somebody else has them."""
         async for attempt in AsyncRetrying(
             retry=retry_if_exception(is_away),
             wait=wait_random_exponential(0.05, max=2),
             before_sleep=lambda state: _say_away(state.outcome.exception() if state.outcome else None),
         ):
             with attempt:
-                if not all(delivery.subscription.live for delivery in deliveries):
-                    return  # somebody else has them now
-                await self._once(batch)
-        await self._inbox.ack(deliveries)
+                await self._carry_out([command for delivery, batch in run if delivery.live for command in batch])
+        self._inbox.ack(delivery for delivery, _ in run)
 
-    async def _once(self, batch: Sequence[AnyCommand]) -> None:
-        # One AMQP message may hold many commands, so a batch of messages may be too much for one write.
-        for start in range(0, len(batch), self._settings.batch_size):
-            part = batch[start : start + self._settings.batch_size]
-            await self._publish(part, await self._carry_out(part))
-
-    async def _carry_out(self, batch: Sequence[AnyCommand]) -> dict[str, Outcome]:
-        """Runs of messages together, anything else by itself, in the order of arrival."""
-        outcomes: dict[str, Outcome] = {}
+    async def _carry_out(self, batch: Sequence[AnyCommand]) -> None:
+        """Messages together, profiles together, anything else by itself, each told before the next begins."""
         for is_message, run in itertools.groupby(batch, key=lambda c: isinstance(c, commands.SendMessage)):
             part = list(run)
             if is_message:
-                outcomes |= await self._send(part)
+                # One AMQP message may hold many commands, so a batch of messages may be too much for one write.
+                for start in range(0, len(part), self._settings.batch_size):
+                    some = part[start : start + self._settings.batch_size]
+                    await self._publish(some, await self._send(some))
+            elif all(isinstance(command, commands.StoreProfile) for command in part):
+                await self._publish(part, await self._store(part))
             else:
                 for command in part:
-                    outcomes[command.id] = await self._one(command)
+                    await self._publish([command], {command.id: await self._one(command)})
+
+    async def _store(self, batch: Sequence[AnyCommand]) -> dict[str, Outcome]:
+        stores = [command for command in batch if isinstance(command, commands.StoreProfile)]
+        try:
+            outcomes = await profiles.store_all(self._database, stores)
+        except Exception as error:
+            if is_away(error):
+                raise
+            return {command.id: await self._one(command) for command in stores}  # find the one that spoils the batch
+        metrics.COMMANDS.labels("profile.store").inc(len(stores))
         return outcomes
 
     async def _send(self, batch: Sequence[AnyCommand]) -> dict[str, Outcome]:
@@ -104,7 +123,7 @@ class Consumer:
         started = time.perf_counter()
         metrics.BATCH.observe(len(sends))
         try:
-            return await messages.send_all(self._database, self.rooms, sends)
+            return await messages.send_all(self._database, self._rooms, sends)
         except Exception as error:
             if is_away(error):
                 raise
@@ -128,13 +147,14 @@ class Consumer:
             return await self._failed(command)
 
     async def _dispatch(self, command: AnyCommand) -> Outcome:
-        if command.expires_at <= datetime.now(UTC) and not isinstance(command, commands.PurgeConversation):
-            raise Refusal(ErrorCode.TIMEOUT)
         database = self._database
+        match command:
+            case commands.StoreProfile():
+                return (await profiles.store_all(database, [command]))[command.id]
+            case commands.SendMessage():
+                raise AssertionError("messages are handled in runs")
         try:
             match command:
-                case commands.StoreProfile():
-                    return await profiles.store(database, command)
                 case commands.CreateConversation():
                     return await conversations.create(database, command)
                 case commands.RenameConversation():
@@ -147,11 +167,8 @@ class Consumer:
                     return await conversations.delete(database, command)
                 case commands.PurgeConversation():
                     return await conversations.purge(database, command, self._settings.purge_size)
-                case commands.SendMessage():
-                    raise AssertionError("messages are handled in runs")
         finally:
-            if not isinstance(command, commands.StoreProfile):
-                self.rooms.forget([command.conversation_id])
+            self._rooms.forget([command.conversation_id])
 
     async def _failed(self, command: AnyCommand) -> Outcome:
         """A command that fails for a reason of its own: a few more chances, then out of the way, with its reason."""
@@ -178,15 +195,16 @@ class Consumer:
                     f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
                     for problem in error.errors(include_url=False, include_input=False, include_context=False)
                 )
-                await self._set_aside_surely(line, delivery.routing_key, f"undecodable: {reason}"[:500])
+                await self._set_aside_surely(line, delivery, f"undecodable: {reason}"[:500])
         return decoded
 
-    async def _set_aside_surely(self, body: bytes, routing_key: str, reason: str) -> None:
+    async def _set_aside_surely(self, line: bytes, delivery: Delivery, reason: str) -> None:
         async for attempt in AsyncRetrying(
-            retry=retry_if_exception_type(BrokerAway), wait=wait_random_exponential(0.1, max=2)
+            retry=retry_if_exception_type((BrokerAway, Unroutable)), wait=wait_random_exponential(0.1, max=2)
         ):
             with attempt:
-                await self._set_aside(body, routing_key, reason)
+                if delivery.live:  # else somebody else sets it aside
+                    await self._set_aside(line, delivery.routing_key, reason)
 
     async def _set_aside(self, body: bytes, routing_key: str, reason: str) -> None:
         metrics.DEAD.inc()
@@ -240,6 +258,20 @@ class Consumer:
         metrics.PUBLISH.observe(time.perf_counter() - started)
 
 
+def _runs(decoded: Run) -> list[Run]:
+    """What is carried out and acknowledged together: messages, or profiles; any other delivery by itself."""
+    runs: list[Run] = []
+    last: set[str] = set()
+    for delivery, batch in decoded:
+        types: set[str] = {command.type for command in batch}
+        if runs and types == last and types in TOGETHER:
+            runs[-1].append((delivery, batch))
+        else:
+            runs.append([(delivery, batch)])
+        last = types
+    return runs
+
+
 def _replies(ordered: Sequence[tuple[AnyCommand, Outcome]], exchange: str) -> list[Outgoing]:
     by_gateway: dict[str, list[tuple[fanout.Item, bytes]]] = {}
     for command, outcome in ordered:
@@ -270,7 +302,7 @@ def _fanout(ordered: Sequence[tuple[AnyCommand, Outcome]], exchange: str) -> lis
 def is_away(error: BaseException) -> bool:
     """Whether a dependency is away or busy, so that the same batch may succeed later."""
     match error:
-        case BrokerAway() | Contended() | ConnectionFailure() | ExecutionTimeout():
+        case BrokerAway() | Unroutable() | Contended() | ConnectionFailure() | ExecutionTimeout():
             return True
         case BulkWriteError():
             # Without a write error it is the acknowledgement by the majority that is missing.

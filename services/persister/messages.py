@@ -20,16 +20,12 @@ from contracts.errors import ErrorCode, Refusal
 from contracts.shape import now
 from services.mongo import Database, to_message
 from services.persister import metrics
-from services.persister.conversations import Rooms
 from services.persister.outcome import Outcome, refused
+from services.persister.rooms import Contended, Rooms
 
 DUPLICATE_KEY = 11000
 # Two processes can collide over a partition for as long as the loser does not know; each round one of them gains ground.
 ROUNDS = 20
-
-
-class Contended(ConnectionError):
-    """Another process keeps writing to the same conversations. To be tried again later."""
 
 
 async def send_all(database: Database, rooms: Rooms, commands: Sequence[SendMessage]) -> dict[str, Outcome]:

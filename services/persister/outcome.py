@@ -1,10 +1,10 @@
 """What became of a command: what the world, the gateways and the sender are to be told."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from contracts import commands, events, fanout
 from contracts.errors import Refusal
-from contracts.shape import now
 
 
 @dataclass(slots=True)
@@ -37,26 +37,25 @@ def done(command: commands.AnyCommand) -> Outcome:
 def changed(
     command: commands.AnyCommand,
     change: events.ConversationChange,
+    at: datetime,
     audience: list[str],
-    removed: list[str] | None = None,
-    *,
-    reply: bool = True,
+    removed: list[str],
 ) -> Outcome:
     """A conversation changed: an event for the world, a frame for its people."""
     event = events.ConversationUpdated(
         id=f"{change.conversation_id}:{command.id}",
         subject=change.conversation_id,
-        time=now(),
+        time=at,
         data=change,
     )
     item = fanout.ConversationUpdated(
         conversation_id=change.conversation_id,
         update_type=change.update_type,
         audience=audience,
-        removed=removed,
+        removed=removed or None,
     )
     return Outcome(
         events=[(events.routing_key(event.type, change.conversation_id), event.id, event.encode())],
         items=[(item, change.encode())],
-        reply=fanout.Reply(command_id=command.id) if reply else None,
+        reply=fanout.Reply(command_id=command.id),
     )

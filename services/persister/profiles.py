@@ -1,6 +1,9 @@
 """`profile.store`: people, as their last token described them, found by the beginnings of their names."""
 
 import re
+from collections.abc import Sequence
+
+from pymongo import UpdateOne
 
 from contracts import collections
 from contracts.commands import StoreProfile
@@ -8,21 +11,25 @@ from services.mongo import Database
 from services.persister.outcome import Outcome, done
 
 
-async def store(database: Database, command: StoreProfile) -> Outcome:
-    """Keep the profile, with the lower-case words that it can be found by."""
-    actor = command.actor
-    await database[collections.USERS.name].update_one(
-        {"_id": actor.user_id},
-        {
-            "$set": {
-                "userName": actor.user_name,
-                "avatar": actor.avatar,
-                "words": words(actor.user_name, actor.user_id),
-            }
-        },
-        upsert=True,
-    )
-    return done(command)
+async def store_all(database: Database, commands: Sequence[StoreProfile]) -> dict[str, Outcome]:
+    """Keep the profiles, with the lower-case words that each can be found by; each command's outcome by its id."""
+    newest = {command.actor.user_id: command.actor for command in commands}
+    writes = [
+        UpdateOne(
+            {"_id": actor.user_id},
+            {
+                "$set": {
+                    "userName": actor.user_name,
+                    "avatar": actor.avatar,
+                    "words": words(actor.user_name, actor.user_id),
+                }
+            },
+            upsert=True,
+        )
+        for actor in newest.values()
+    ]
+    await database[collections.USERS.name].bulk_write(writes, ordered=False)
+    return {command.id: done(command) for command in commands}
 
 
 def words(*names: str) -> list[str]:

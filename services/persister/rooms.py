@@ -1,0 +1,67 @@
+"""What the persister remembers of the conversations that are being written to: their heads, and who is in them."""
+
+from collections import OrderedDict
+from collections.abc import Iterable
+
+from contracts import collections
+from services.mongo import Database, heads_of
+
+REMEMBERED = 100_000  # conversations
+
+
+class Contended(ConnectionError):
+    """Another process, which lost its partition and does not know yet, writes to the same conversation. Try again."""
+
+
+class Rooms:
+    """Heads and memberships.
+
+    They stay right because all commands of a conversation pass through one process at a time; whoever takes a partition
+    over starts with nothing (`clear`).
+    """
+
+    def __init__(self) -> None:
+        self._heads: OrderedDict[str, int] = OrderedDict()
+        self._members: OrderedDict[str, dict[str, bool]] = OrderedDict()  # conversation -> user -> is in it
+
+    async def load(self, database: Database, pairs: Iterable[tuple[str, str]]) -> None:
+        """Know the heads of these conversations, and whether these people are in them."""
+        pairs = set(pairs)
+        conversations = {conversation for conversation, _ in pairs}
+        unknown = [c for c in conversations if c not in self._heads]
+        if unknown:
+            self._heads.update(await heads_of(database, unknown))
+        missing = [(c, u) for c, u in pairs if u not in self._members.get(c, ())]
+        if missing:
+            query = {"$or": [{"conversationId": c, "userId": u} for c, u in missing]}
+            cursor = database[collections.MEMBERSHIPS.name].find(query, {"conversationId": 1, "userId": 1})
+            found = {(document["conversationId"], document["userId"]) async for document in cursor}
+            for conversation, user in missing:
+                self._members.setdefault(conversation, {})[user] = (conversation, user) in found
+        while len(self._heads) > max(REMEMBERED, 2 * len(conversations)):
+            self._heads.popitem(last=False)
+        while len(self._members) > max(REMEMBERED, 2 * len(conversations)):
+            self._members.popitem(last=False)
+
+    def head(self, conversation_id: str) -> int:
+        """The newest seq; 0 before the first message."""
+        return self._heads.get(conversation_id, 0)
+
+    def is_member(self, conversation_id: str, user_id: str) -> bool:
+        """Whether this pair was loaded and is a member."""
+        return self._members.get(conversation_id, {}).get(user_id, False)
+
+    def advance(self, heads: dict[str, int]) -> None:
+        """New heads, after they were stored."""
+        self._heads.update(heads)
+
+    def forget(self, conversations: Iterable[str]) -> None:
+        """Know nothing of these any more."""
+        for conversation in conversations:
+            self._heads.pop(conversation, None)
+            self._members.pop(conversation, None)
+
+    def clear(self) -> None:
+        """Know nothing: the partitions may have been with somebody else meanwhile."""
+        self._heads.clear()
+        self._members.clear()
