@@ -17,6 +17,7 @@ from services.notifier.settings import Settings
 from services.telemetry import logger
 
 _event: TypeAdapter[events.Event] = TypeAdapter(events.AnyEvent)
+AWAY = (PyMongoError, BrokerAway, Unroutable)
 UNKNOWN = "union_tag_invalid"  # an event of a newer version: not ours to understand
 
 
@@ -26,18 +27,33 @@ async def consume(settings: Settings, broker: Broker, database: Database, inbox:
         deliveries = await inbox.take(settings.prefetch)
         metrics.WAITING.set(len(inbox))
         async for attempt in AsyncRetrying(
-            retry=retry_if_exception_type((PyMongoError, BrokerAway, Unroutable)),
+            retry=retry_if_exception_type(AWAY),
             wait=wait_random_exponential(0.1, max=3),
         ):
             with attempt:
                 if not all(delivery.live for delivery in deliveries):
                     break  # it will be delivered again
                 try:
-                    await _handle(settings, broker, database, deliveries)
-                except (PyMongoError, BrokerAway, Unroutable) as error:
+                    await _handle_all(settings, broker, database, deliveries)
+                except AWAY as error:
                     logger().warning("batch waits", reason=str(error)[:200])
                     raise
         inbox.ack(deliveries)
+
+
+async def _handle_all(settings: Settings, broker: Broker, database: Database, deliveries: Sequence[Delivery]) -> None:
+    """Together if that works, else one by one: what fails for a reason of its own is set aside."""
+    try:
+        await _handle(settings, broker, database, deliveries)
+    except AWAY:
+        raise
+    except Exception:
+        logger().exception("events failed", count=len(deliveries))
+        if len(deliveries) == 1:
+            await _set_aside(broker, deliveries[0], "failed")
+            return
+        for delivery in deliveries:
+            await _handle_all(settings, broker, database, [delivery])
 
 
 async def _handle(settings: Settings, broker: Broker, database: Database, deliveries: Sequence[Delivery]) -> None:
