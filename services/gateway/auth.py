@@ -19,6 +19,7 @@ from services.telemetry import logger
 ASYMMETRIC = ["RS256", "ES256", "EdDSA"]
 JWKS_TIMEOUT = 3.0
 JWKS_AGE = 600.0  # seconds after which the keys are fetched again
+JWKS_RETRY = 1.0  # seconds between two fetches while none succeeds
 JWKS_PAUSE = 10.0  # seconds between two fetches because of an unknown `kid`: strangers must not make us ask for ever
 TOKEN_LENGTH = 8192
 DEVELOPMENT_HOURS = 24
@@ -43,8 +44,9 @@ class Verifier:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._keys: dict[str | None, Any] = {}
-        self._fetched = float("-inf")
-        self._fetching = asyncio.Lock()
+        self._tried = float("-inf")  # when the last fetch ended
+        self._fetched = False  # whether it succeeded
+        self._fetching: asyncio.Task[None] | None = None
 
     async def verify(self, token: str) -> Identity:
         """Who this is.
@@ -90,30 +92,50 @@ class Verifier:
         return jwt.encode(claims, self._settings.jwt_secret.get_secret_value(), algorithm="HS256")
 
     async def _key(self, kid: str | None) -> Any:
-        async with self._fetching:
-            age = time.monotonic() - self._fetched
-            if age > JWKS_AGE or (kid not in self._keys and age > JWKS_PAUSE):
-                await self._fetch()
+        """The key that a token names.
+
+        Known keys serve while newer ones are fetched beside. A token with a key that is not known waits for one fetch,
+        unless there was one just now.
+        """
+        known = self._known(kid)
+        age = time.monotonic() - self._tried
+        if known is None and age > (JWKS_PAUSE if self._fetched else JWKS_RETRY):
+            await asyncio.shield(self._fetch())
+            known = self._known(kid)
+        elif age > (JWKS_AGE if self._fetched else JWKS_PAUSE):
+            self._fetch()
+        if known is not None:
+            return known
+        if not self._fetched:
+            raise Refusal(ErrorCode.UNAVAILABLE, "The keys of tokens cannot be fetched.")
+        raise Refusal(ErrorCode.INVALID_TOKEN, "The token is signed with an unknown key.")
+
+    def _known(self, kid: str | None) -> Any:
         if kid is None and len(self._keys) == 1:
             return next(iter(self._keys.values()))
-        if kid not in self._keys:
-            raise Refusal(ErrorCode.INVALID_TOKEN, "The token is signed with an unknown key.")
-        return self._keys[kid]
+        return self._keys.get(kid)
 
-    async def _fetch(self) -> None:
+    def _fetch(self) -> "asyncio.Task[None]":
+        """One fetch at a time, whoever waits for it."""
+        if self._fetching is None or self._fetching.done():
+            self._fetching = asyncio.create_task(self._fetch_keys())
+        return self._fetching
+
+    async def _fetch_keys(self) -> None:
         try:
             async with httpx.AsyncClient(timeout=JWKS_TIMEOUT, follow_redirects=False) as client:
                 response = await client.get(str(self._settings.jwt_jwks_url))
                 response.raise_for_status()
                 keys = jwt.PyJWKSet.from_dict(response.json()).keys
-        except (httpx.HTTPError, jwt.PyJWTError, ValueError) as error:
+        except (httpx.HTTPError, jwt.PyJWTError, ValueError, AttributeError, TypeError) as error:
+            # The keys that we have are better than none.
+            self._fetched = False
             logger().warning("JWKS away", reason=str(error) or type(error).__name__)
-            if not self._keys:
-                raise Refusal(ErrorCode.UNAVAILABLE, "The keys of tokens cannot be fetched.") from error
-            return  # the keys that we have are better than none
-        # A symmetric key in a public key set would let anybody sign.
-        self._keys = {key.key_id: key.key for key in keys if key.key_type != "oct"}
-        self._fetched = time.monotonic()
+        else:
+            # A symmetric key in a public key set would let anybody sign.
+            self._keys = {key.key_id: key.key for key in keys if key.key_type != "oct"}
+            self._fetched = True
+        self._tried = time.monotonic()
 
 
 def development_user_id(user_name: str) -> str:
@@ -126,6 +148,9 @@ def _identity(claims: dict[str, Any]) -> Identity:
     if not isinstance(user_id, str) or not 1 <= len(user_id) <= limits.ID_LENGTH:
         raise Refusal(ErrorCode.INVALID_TOKEN, f"The token's sub must have 1 to {limits.ID_LENGTH} characters.")
     name, picture = claims.get("name"), claims.get("picture")
+    for claim in (user_id, name, picture):
+        if isinstance(claim, str) and not _writable(claim):
+            raise Refusal(ErrorCode.INVALID_TOKEN, "The token holds text that cannot be stored.")
     try:
         expires_at = datetime.fromtimestamp(int(claims["exp"]), UTC)
     except (OverflowError, ValueError, OSError) as error:
@@ -138,3 +163,8 @@ def _identity(claims: dict[str, Any]) -> Identity:
         ),
         expires_at,
     )
+
+
+def _writable(text: str) -> bool:
+    """Whether it is text in every program: no NUL, no half of a surrogate pair (which JSON can spell)."""
+    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)

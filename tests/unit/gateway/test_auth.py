@@ -10,8 +10,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 
 from contracts.errors import ErrorCode, Refusal
+from services.gateway import auth
 from services.gateway.auth import Verifier
 from services.gateway.settings import Settings
+from tests.support.eventually import eventually
 
 
 def private_key() -> RSAPrivateKey:
@@ -65,6 +67,42 @@ async def test_strangers_and_mixed_algorithms_are_refused(verifier: Verifier) ->
 async def test_keys_that_cannot_be_fetched_are_no_verdict_on_the_token() -> None:
     away = Verifier(Settings(jwt_jwks_url="http://127.0.0.1:9/jwks"))
     assert await refused(away, token(KEY)) is ErrorCode.UNAVAILABLE
+
+
+async def test_known_keys_serve_while_the_set_is_away(verifier: Verifier, monkeypatch: pytest.MonkeyPatch) -> None:
+    await verifier.verify(token(KEY))
+    monkeypatch.setattr(auth, "JWKS_AGE", -1.0)
+    monkeypatch.setattr(auth, "JWKS_PAUSE", -1.0)
+    monkeypatch.setattr(verifier, "_settings", Settings(jwt_jwks_url="http://127.0.0.1:9/jwks"))
+    for _ in range(3):
+        assert (await verifier.verify(token(KEY))).user_id == "u1"
+    # Who may be signed with a new key is told to come back, not that the token is bad.
+    assert await refused(verifier, token(STRANGER, kid="k2")) is ErrorCode.UNAVAILABLE
+
+
+async def test_many_who_come_at_once_share_one_fetch() -> None:
+    """A key set that is away costs everybody one time-out, not one after the other."""
+    fetches = 0
+    hang_up = asyncio.Event()
+
+    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal fetches
+        fetches += 1
+        await hang_up.wait()
+        writer.close()
+
+    async with await asyncio.start_server(hang, "127.0.0.1", 0) as server:
+        verifier = Verifier(Settings(jwt_jwks_url=f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/jwks"))
+        waiting = [asyncio.create_task(refused(verifier, token(KEY))) for _ in range(50)]
+        await eventually(lambda: fetches == 1)
+        hang_up.set()
+        assert set(await asyncio.gather(*waiting)) == {ErrorCode.UNAVAILABLE}
+        assert fetches == 1
+
+
+@pytest.mark.parametrize("text", ["a\0b", "\ud800"], ids=["nul", "surrogate"])
+async def test_a_name_that_cannot_be_stored_is_refused(verifier: Verifier, text: str) -> None:
+    assert await refused(verifier, token(KEY, name=text)) is ErrorCode.INVALID_TOKEN
 
 
 @pytest.mark.parametrize("secret", ["", "short"])
