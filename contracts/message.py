@@ -21,7 +21,8 @@ class Attachment(Shape):
     type: Annotated[str, StringConstraints(min_length=1, max_length=limits.NAME_LENGTH)]
     size: Annotated[int, Field(ge=0, le=2**53 - 1)]
     duration_ms: Annotated[int, Field(ge=0, le=2**53 - 1)] | None = optional()
-    waveform: Annotated[list[float], Field(max_length=1024)] | None = optional()
+    # JSON has no NaN and no infinity.
+    waveform: Annotated[list[Annotated[float, Field(allow_inf_nan=False)]], Field(max_length=1024)] | None = optional()
 
 
 class Message(Shape):

@@ -19,6 +19,7 @@ from contracts.message import Attachment, Message
 from contracts.shape import Id, Shape, optional
 from services.gateway import auth
 from services.gateway.auth import Identity
+from services.gateway.bodies import StrictRoute
 from services.gateway.history import reading
 from services.gateway.ingress import new_id
 from services.gateway.limits import take
@@ -89,7 +90,7 @@ async def caller_of(gateway: The, authorization: Annotated[str | None, Header()]
 
 
 Caller = Annotated[Identity, Depends(caller_of)]
-router = APIRouter(prefix="/api")
+router = APIRouter(prefix="/api", route_class=StrictRoute)
 
 
 @router.get("/me")
