@@ -14,9 +14,14 @@ class ServiceSettings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
-    amqp_url: str = Field("amqp://guest:guest@127.0.0.1:5672/", description="RabbitMQ, as amqp:// or amqps://")
+    amqp_url: str = Field(
+        "amqp://guest:guest@127.0.0.1:5672/",
+        pattern=r"^amqps?://[^/?#]+(/[^/?#]*)?(\?[^#]*)?$",
+        description="RabbitMQ, as amqp://user:password@host:port/vhost or amqps://",
+    )
     mongodb_url: str = Field(
         "mongodb://127.0.0.1:27017/?replicaSet=rs0",
+        pattern=r"^mongodb(\+srv)?://[^/?#]+",
         description="MongoDB, a replica set (it may have one node)",
     )
     mongodb_database: str = Field("palabre", description="database of this environment")
