@@ -279,13 +279,14 @@ class ConversationUpdated(ServerFrame):
     """A conversation changed, for its members and for those who were removed.
 
     `name` with `created` and `name_changed`; `userIds` are the people added or removed; `members` those who are
-    new in it, or whose role changed because the last admin left; `conversationType` and `createdBy` with `created`.
+    new in it (the first of them, when they are many), or whose role changed because the last admin left;
+    `conversationType` and `createdBy` with `created`. `actorId` is absent when a gateway finds out later than the event.
     """
 
     type: Literal["conversation_updated"] = "conversation_updated"
     conversation_id: Id
     update_type: UpdateType
-    actor_id: Id
+    actor_id: Id | None = optional()
     name: str | None = optional()
     conversation_type: Literal["direct", "group", "channel"] | None = optional()
     created_by: Id | None = optional()

@@ -3,8 +3,9 @@
 import asyncio
 import json
 import random
+import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 from fastapi import FastAPI, WebSocket
@@ -54,6 +55,7 @@ def create_app(settings: Settings) -> FastAPI:
             for name, part in (
                 ("broker", broker.run()),
                 ("egress", gateway.egress.run()),
+                ("recheck", gateway.egress.keep_up()),
                 ("answers", ingress.give_up_late()),
                 ("housekeeping", keep_house(gateway)),
             )
@@ -107,20 +109,21 @@ async def keep_house(gateway: Gateway) -> None:
     while True:
         await asyncio.sleep(HOUSEKEEPING)
         gateway.forget_idle_buckets()
-        loop_time = asyncio.get_running_loop().time()
         downs = [gateway.broker.publisher.down_since, gateway.broker.consumer.down_since]
         since = min((down for down in downs if down is not None), default=None)
-        if since is not None and loop_time - since > gateway.settings.broker_lost_timeout:
+        if since is not None and time.monotonic() - since > gateway.settings.broker_lost_timeout:
             for peer in list(gateway.sockets):
                 peer.close(CloseCode.BROKER_LOST, "the broker is away")
 
 
 async def drain(gateway: Gateway) -> None:
-    """Send the clients elsewhere, in batches and with spread hints, and finish what they asked for."""
+    """Finish what the clients asked for, then send them elsewhere, in batches and with spread hints."""
     gateway.draining = True
     settings = gateway.settings
     logger().info("draining", sockets=len(gateway.sockets), pending=gateway.ingress.pending)
-    await gateway.ingress.settled()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(settings.send_timeout):
+            await gateway.ingress.settled()
     sockets = list(gateway.sockets)
     for start in range(0, len(sockets), settings.drain_batch):
         for peer in sockets[start : start + settings.drain_batch]:

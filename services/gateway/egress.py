@@ -2,14 +2,15 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import ValidationError
 
-from contracts import fanout
+from contracts import fanout, frames
 from contracts.errors import Refusal
+from contracts.message import Message
 from contracts.shape import now, to_text
 from services.amqp import Broker, Inbox
 from services.gateway import metrics
@@ -22,6 +23,7 @@ from services.gateway.wire import prepare
 from services.telemetry import logger
 
 PREFETCH = 200
+PAIRS_AT_ONCE = 2000  # memberships looked at in one read
 REMEMBERED = 10_000  # notifications that are recognised when they come again
 HEAL_AGAIN = 1.0  # seconds until a hole that could not be read is tried again
 HEADS_AT_ONCE = 500
@@ -46,7 +48,7 @@ class Egress:
             prefetch=PREFETCH,
             bindings=topology.gateway_bindings(gateway_id),
         )
-        broker.reconnected = lambda: self.in_background(self._compare_heads())
+        broker.reconnected = lambda: self.in_background(self.catch_up())
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -54,14 +56,28 @@ class Egress:
             deliveries = await self._inbox.take(PREFETCH)
             metrics.LAG.set(len(self._inbox))
             for delivery in deliveries:
-                try:
-                    for item, data in fanout.unpack(delivery.body):
-                        self._handle(item, data)
-                except ValidationError as error:
-                    # Nobody waits for it here, and the history has what it told of: the next event shows the hole.
-                    logger().error("undecodable fan-out", reason=str(error)[:300])
+                self._read(delivery.body)
             self._inbox.ack(deliveries)
             await asyncio.sleep(0)  # let sockets be read and written between two bursts
+
+    async def keep_up(self) -> None:
+        """Catch up from time to time: no later event may show that the last one was lost. Until cancelled."""
+        while True:
+            await asyncio.sleep(self._settings.recheck_interval)
+            await self.catch_up()
+
+    def _read(self, body: bytes) -> None:
+        # Whatever is wrong with one item, all others go on; the history has what it told of.
+        try:
+            for item, data in fanout.unpack(body):
+                try:
+                    self._handle(item, data)
+                except Exception:
+                    metrics.FAILED.inc()
+                    logger().exception("fan-out not handled", kind=item.kind)
+        except ValidationError as error:
+            metrics.FAILED.inc()
+            logger().error("undecodable fan-out", reason=str(error)[:300])
 
     def _handle(self, item: fanout.Item, data: bytes) -> None:
         match item:
@@ -118,7 +134,7 @@ class Egress:
                 if below - above - 1 > self._settings.resume_limit:
                     self.hub.give_up(conversation_id, below - 1)
                     return
-                found = await self._history.between(conversation_id, above, below)
+                found = await self._history.missed(conversation_id, above, below)
         except Refusal:
             await asyncio.sleep(HEAL_AGAIN)
             self.hub.unhealed(conversation_id)
@@ -129,21 +145,44 @@ class Egress:
             # Stored messages have no holes, so the conversation was deleted meanwhile: there is nothing to wait for.
             self.hub.give_up(conversation_id, below - 1)
             return
-        self.hub.fill(conversation_id, [Numbered(m.seq, m.encode(), m.sender_id) for m in found])
+        for message in found:
+            # What was lost may have been the answer to one of our own.
+            self._ingress.answer(
+                message.id,
+                fanout.Reply(
+                    command_id=message.id, message_id=message.id, seq=message.seq, created_at=message.created_at
+                ),
+            )
+        self.hub.fill(conversation_id, [_numbered(message) for message in found])
 
-    async def _compare_heads(self) -> None:
-        """The broker was away: what it would have brought is in the history."""
-        rooms = list(self.hub.rooms)
-        for start in range(0, len(rooms), HEADS_AT_ONCE):
+    async def catch_up(self) -> None:
+        """Fetch what RabbitMQ did not bring: messages, and the end of memberships."""
+        for people in _portions({c: {p.user_id for p in room.members} for c, room in self.hub.rooms.items()}):
             try:
                 async with reading():
-                    heads = await self._history.heads(rooms[start : start + HEADS_AT_ONCE])
+                    heads = await self._history.heads(people)
+                    members = await self._history.members_of(people)
             except Refusal:
+                logger().warning("history away", rooms=len(self.hub.rooms))
                 await asyncio.sleep(HEAL_AGAIN)
-                self.in_background(self._compare_heads())
+                self.in_background(self.catch_up())
                 return
             for conversation_id, head in heads.items():
                 self.hub.behind(conversation_id, head)
+            for conversation_id, users in people.items():
+                self._remove(conversation_id, users - members[conversation_id])
+
+    def _remove(self, conversation_id: str, user_ids: set[str]) -> None:
+        """These people were found to be no longer in it."""
+        for user_id in user_ids:
+            logger().info("removal found", conversation=conversation_id, user=user_id)
+            frame = frames.ConversationUpdated(
+                conversation_id=conversation_id, update_type="member_removed", user_ids=[user_id]
+            )
+            for connection in self.hub.users.get(user_id, ()):
+                if conversation_id in connection.joined:
+                    connection.outbox.send(frame)
+        self.hub.evict(conversation_id, user_ids)
 
     def in_background(self, coroutine: Coroutine[Any, Any, None]) -> None:
         """Run something whose failure is logged."""
@@ -155,6 +194,25 @@ class Egress:
         self._healing.discard(task)
         if not task.cancelled() and task.exception() is not None:
             logger().error("background work failed", exc_info=task.exception())
+
+
+def _numbered(message: Message) -> Numbered:
+    body = message.model_copy(update={"temp_id": None}).encode()
+    return Numbered(message.seq, body, message.sender_id, message.temp_id)
+
+
+def _portions(people: dict[str, set[str]]) -> Iterator[dict[str, set[str]]]:
+    """Rooms and their people, as many at once as one read should ask for."""
+    portion: dict[str, set[str]] = {}
+    pairs = 0
+    for conversation_id, users in people.items():
+        if portion and (pairs + len(users) > PAIRS_AT_ONCE or len(portion) == HEADS_AT_ONCE):
+            yield portion
+            portion, pairs = {}, 0
+        portion[conversation_id] = users
+        pairs += len(users)
+    if portion:
+        yield portion
 
 
 def _stamped(kind: str, data: bytes) -> bytes:

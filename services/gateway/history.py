@@ -1,7 +1,7 @@
 """What is stored, as this gateway reads it: messages, conversations, members and people. Reads only, by majority."""
 
 import re
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
@@ -15,6 +15,7 @@ from contracts.message import Message
 from services.mongo import Database, heads_of, to_message
 
 HIDDEN = {"tempHash": 0}
+WITHOUT_CHANGE = {"change": 0}  # the persister's note to itself, which may be long
 
 
 @asynccontextmanager
@@ -49,13 +50,17 @@ class History:
         """The newest stored seq of each of these conversations; 0 before the first message."""
         return await heads_of(self._database, conversation_ids)
 
-    async def between(
-        self, conversation_id: str, above: int, below: int | None = None, viewer: str | None = None
-    ) -> list[Message]:
-        """Messages with `above < seq < below`, rising."""
-        bounds = {"$gt": above} if below is None else {"$gt": above, "$lt": below}
-        cursor = self._messages.find({"conversationId": conversation_id, "seq": bounds}, HIDDEN).sort("seq", 1)
+    async def above(self, conversation_id: str, seq: int, viewer: str) -> list[Message]:
+        """All messages above a seq, rising."""
+        query = {"conversationId": conversation_id, "seq": {"$gt": seq}}
+        cursor = self._messages.find(query, HIDDEN).sort("seq", 1)
         return [to_message(document, viewer) async for document in cursor]
+
+    async def missed(self, conversation_id: str, above: int, below: int) -> list[Message]:
+        """Messages with `above < seq < below`, rising, each as its own sender sees it: with `tempId`."""
+        query = {"conversationId": conversation_id, "seq": {"$gt": above, "$lt": below}}
+        cursor = self._messages.find(query, HIDDEN).sort("seq", 1)
+        return [to_message(document, document["senderId"]) async for document in cursor]
 
     async def newest(
         self, conversation_id: str, limit: int, below: int | None = None, viewer: str | None = None
@@ -87,6 +92,14 @@ class History:
         query = {"conversationId": conversation_id, "userId": user_id}
         return await self._memberships.find_one(query, {"_id": 1}) is not None
 
+    async def members_of(self, people: Mapping[str, Iterable[str]]) -> dict[str, set[str]]:
+        """For each conversation those of these people who are in it."""
+        query = {"$or": [{"conversationId": c, "userId": {"$in": list(users)}} for c, users in people.items()]}
+        found: dict[str, set[str]] = {conversation_id: set() for conversation_id in people}
+        async for document in self._memberships.find(query, {"conversationId": 1, "userId": 1}):
+            found[document["conversationId"]].add(document["userId"])
+        return found
+
     async def memberships(self, user_id: str, conversation_ids: Sequence[str]) -> set[str]:
         """Those of the conversations that this person is in."""
         query = {"conversationId": {"$in": list(conversation_ids)}, "userId": user_id}
@@ -99,7 +112,7 @@ class History:
             Refusal: NOT_A_MEMBER, also when there is no such conversation.
         """
         mine = await self._memberships.find_one({"conversationId": conversation_id, "userId": viewer})
-        document = await self._conversations.find_one({"_id": conversation_id}) if mine else None
+        document = await self._conversations.find_one({"_id": conversation_id}, WITHOUT_CHANGE) if mine else None
         if mine is None or document is None or "deletedAt" in document:
             raise Refusal(ErrorCode.NOT_A_MEMBER)
         views = await self._views([document], {conversation_id: mine}, limits.MEMBERS_IN_VIEW)
@@ -114,7 +127,9 @@ class History:
         if cursor is not None:
             at, last_id = cursor
             query["$or"] = [{"lastActivityAt": {"$lt": at}}, {"lastActivityAt": at, "_id": {"$lt": last_id}}]
-        found = self._conversations.find(query).sort([("lastActivityAt", -1), ("_id", -1)]).limit(limit + 1)
+        found = (
+            self._conversations.find(query, WITHOUT_CHANGE).sort([("lastActivityAt", -1), ("_id", -1)]).limit(limit + 1)
+        )
         documents = [document async for document in found]
         more = len(documents) > limit
         documents = documents[:limit]
@@ -173,7 +188,8 @@ class History:
         """People one of whose words begins with the query, by id, and where the next page begins."""
         condition: dict[str, Any] = {}
         if query:
-            condition["words"] = {"$regex": "^" + re.escape(query.casefold())}
+            # Nobody's name has a NUL (the token's reader sees to it), and MongoDB takes no such expression.
+            condition["words"] = {"$regex": "^" + re.escape(query.casefold().replace("\0", ""))}
         if after is not None:
             condition["_id"] = {"$gt": after}
         found = [d async for d in self._users.find(condition).sort("_id", 1).limit(limit + 1)]

@@ -122,7 +122,7 @@ class Ingress:
             pending.answered(answer)
 
     async def settled(self) -> None:
-        """Returns when nobody waits any more, after `SEND_TIMEOUT` at the latest: each is answered or given up."""
+        """Returns when nobody waits any more."""
         while self._pending:
             await asyncio.sleep(0.02)  # only while draining
 

@@ -23,5 +23,6 @@ COMMAND_BATCH = Histogram(
 PENDING = Gauge("palabre_gateway_pending_commands", "Commands that wait for their answer")
 LAG = Gauge("palabre_gateway_queue_waiting", "AMQP messages received and not yet handed on")
 HOLES = Counter("palabre_gateway_holes_healed_total", "Holes in the fan-out, filled from the history")
+FAILED = Counter("palabre_gateway_fanout_failures_total", "Items of the fan-out that could not be handled")
 RESYNCS = Counter("palabre_gateway_resyncs_total", "Holes too large to fill")
 DROPPED = Counter("palabre_gateway_droppable_frames_dropped_total", "Typing frames not sent to slow clients")

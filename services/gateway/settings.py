@@ -38,6 +38,9 @@ class Settings(ServiceSettings):
     broker_lost_timeout: float = Field(
         60.0, gt=0, description="seconds without RabbitMQ after which sockets are closed with 4003"
     )
+    recheck_interval: float = Field(
+        60.0, gt=0, description="seconds between looks into the history for what RabbitMQ did not bring"
+    )
     resume_limit: int = Field(1000, ge=1, description="missed messages up to which a resume replays them all")
     max_pending: int = Field(20_000, ge=1, description="commands that may wait for their answer in this gateway")
     max_connections_per_user: int = Field(20, ge=0, description="sockets of one user on this gateway")

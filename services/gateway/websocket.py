@@ -143,6 +143,8 @@ class Peer:
             if event["type"] == "websocket.disconnect":
                 self._code = self._code or event.get("code", 0)
                 return
+            if self._gateway.draining:
+                continue  # the client hears in a moment that it should go elsewhere, and repeats it there
             data = event.get("text")
             outcome = self._session.receive(data if data is not None else event["bytes"], self._loop.time())
             if isinstance(outcome, Refused):
@@ -321,7 +323,7 @@ class Peer:
         if head - frame.after_seq > self._gateway.settings.resume_limit:
             messages = await history.newest(conversation_id, frame.limit, viewer=viewer)
         else:
-            messages = await history.between(conversation_id, frame.after_seq, viewer=viewer)
+            messages = await history.above(conversation_id, frame.after_seq, viewer)
         return messages, messages[-1].seq if messages else head
 
     async def _ping(self, frame: frames.Ping) -> None:

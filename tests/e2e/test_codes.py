@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import itertools
 import json
 import os
 import signal
@@ -9,13 +10,16 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import jwt
 import pytest
+from motor.motor_asyncio import AsyncIOMotorClient
 
 from deploy.local.servers import Server
 from tests.support.chat_client import ChatClient, Rest, SendRefused
+from tests.support.eventually import eventually
 from tests.support.system import JWT_SECRET, System
 
 pytestmark = pytest.mark.e2e
@@ -33,6 +37,7 @@ async def quick(servers: tuple[Server, Server], tmp_path_factory: pytest.TempPat
         MAX_CONNECTIONS_PER_USER="2",
         SEND_TIMEOUT="2",
         TYPING_TIMEOUT="0.5",
+        RECHECK_INTERVAL="0.5",
     ) as system:
         async with asyncio.timeout(60):
             await system.ready()
@@ -124,6 +129,77 @@ async def test_typing_ends_by_itself(quick: System) -> None:
             await typist.typing(cid)
             await watcher.expect("user_typing", userId="typist")
             await watcher.expect("user_stopped_typing", userId="typist")
+
+
+async def test_what_rabbitmq_lost_is_found_in_the_history(quick: System) -> None:
+    """The last message of a room, and the end of a membership: no later event would show that they were lost."""
+    mongodb: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(quick.mongodb_url)
+    gateway = quick.gateways[0]
+    async with Rest(gateway.url, token("keeper", 60)) as rest:
+        cid = (await rest.create_conversation(["loser"]))["id"]
+        async with ChatClient.connect(gateway.ws, token("loser", 60)) as loser:
+            await rest.send(cid, "heard")
+            await loser.join(cid)
+            messages = mongodb[quick.database]["messages"]
+            heard = await messages.find_one({"conversationId": cid})
+            assert heard is not None
+            await messages.insert_one({**heard, "_id": "lost", "seq": 2, "content": "unheard"})
+            await loser.expect_messages(cid, 2)
+            assert loser.contents(cid) == ["heard", "unheard"]
+            await mongodb[quick.database]["memberships"].delete_one({"conversationId": cid, "userId": "loser"})
+            told = await loser.expect("conversation_updated", conversationId=cid)
+            assert (told["updateType"], told["userIds"], "actorId" in told) == ("member_removed", ["loser"], False)
+            await rest.send(cid, "not for the loser")
+            await loser.nothing("new_message", within=1)
+    mongodb.close()
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b'{"content":"\\ud800"}', 400),
+        (b'{"content":"a","attachments":[{"name":"a","url":"/a","type":"t","size":1,"waveform":[NaN]}]}', 400),
+        (b'{"content":"a","attachments":[{"name":"a","url":"/a","type":"t","size":1,"waveform":[1e999]}]}', 400),
+        (b"[" * 100_000, 400),
+        (b'{"content":"%b"}' % (b"a" * 2_000_000), 413),
+        (b'{"content":7}', 422),
+    ],
+    ids=["surrogate", "nan", "infinity", "deep", "long", "type"],
+)
+async def test_bad_bodies_are_named(quick: System, body: bytes, status: int) -> None:
+    async with Rest(quick.gateways[0].url, token("hostile", 60)) as rest:
+        answer = await rest.http.post(
+            "/api/conversations/any/messages", content=body, headers={"Content-Type": "application/json"}
+        )
+    assert (answer.status_code, answer.json()["code"]) == (status, "INVALID_FRAME")
+
+
+async def test_a_stopping_gateway_finishes_what_was_sent(quick: System) -> None:
+    """Constant sends do not keep it from stopping, and all that it acknowledged is stored."""
+    gateway = quick.gateways[1]
+    async with Rest(quick.gateways[0].url, token("busy", 60)) as rest:
+        cid = (await rest.create_conversation([]))["id"]
+        async with ChatClient.connect(gateway.ws, token("busy", 60)) as busy:
+            acked: list[str] = []
+
+            async def keep_sending() -> None:
+                for number in itertools.count():
+                    try:
+                        acked.append((await busy.send(cid, f"m{number}"))["messageId"])
+                    except SendRefused as refused:
+                        await asyncio.sleep(refused.frame["retryAfterMs"] / 1000)
+
+            sending = asyncio.create_task(keep_sending())
+            await eventually(lambda: len(acked) > 5)
+            stopping = asyncio.create_task(gateway.stop())
+            code, _ = await busy.closed(timeout=10)
+            sending.cancel()
+            assert code == 1012
+            assert await stopping is not None
+        assert acked == [message["id"] for message in await rest.all_messages(cid)][: len(acked)]
+    await gateway.start()
+    async with asyncio.timeout(30):
+        await gateway.ready()
 
 
 async def test_a_stopping_gateway_sends_its_clients_elsewhere(quick: System) -> None:
