@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import socket
 import sys
 import uuid
 from contextlib import suppress
@@ -10,6 +9,8 @@ from pathlib import Path
 from typing import Self
 
 import httpx
+
+from deploy.local.process import free_port
 
 JWT_SECRET = "a secret of the tests, long enough for HS256"
 STOP_TIMEOUT = 20.0
@@ -96,7 +97,7 @@ class System:
         }
 
         def process(service: str, number: int) -> Process:
-            port = _free_port()
+            port = free_port()
             environment = {**common, "PORT": str(port), "HTTP_PORT": str(port)}
             return Process(service, port, environment, logs / f"{service}-{number}.log")
 
@@ -122,9 +123,3 @@ class System:
         """Returns when everything works; the caller sets the deadline."""
         for process in self.processes:
             await process.ready()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
