@@ -43,20 +43,24 @@ def start_logging(settings: ServiceSettings, service: str, instance: str) -> Non
     logging.getLogger("pymongo").setLevel(logging.WARNING)
     structlog.configure(
         processors=[
-            structlog.stdlib.filter_by_level,
             *shared,
             structlog.processors.StackInfoRenderer(),
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
         logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=True,
+        # What is below the level costs a call that does nothing.
+        wrapper_class=structlog.make_filtering_bound_logger(settings.log_level),
     )
+    global _logger
+    _logger = structlog.get_logger().bind()
+
+
+_logger: Any = structlog.get_logger()
 
 
 def logger() -> Any:
-    """A structured logger: `log.info("joined", conversation=..., user=...)`."""
-    return structlog.stdlib.get_logger()
+    """A structured logger: `logger().info("joined", conversation=..., user=...)`."""
+    return _logger
 
 
 def metrics_response() -> Response:

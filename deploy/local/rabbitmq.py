@@ -108,7 +108,11 @@ class RabbitMQ:
             # With input "allowed" the start script becomes the server instead of guarding it, so that the pid
             # we know is the server's; -noinput then takes the Erlang shell away again.
             "RABBITMQ_ALLOW_INPUT": "1",
-            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-noinput -kernel inet_dist_use_interface {127,0,0,1}",
+            # Its schedulers share the cores with everybody, so they must not wait by spinning
+            # (https://www.rabbitmq.com/docs/runtime#busy-waiting).
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": (
+                "-noinput -kernel inet_dist_use_interface {127,0,0,1} +sbwt none +sbwtdcpu none +sbwtdio none"
+            ),
         }
 
     def _choose_ports(self) -> None:

@@ -1,13 +1,18 @@
 """`message.send`: number and store a batch of messages, each once, without holes.
 
 Heads are held in memory while this process has the partition, read from the last message when it takes one over. All new
-messages of a batch go into one *ordered* insert, so that a crash leaves a prefix and never a hole; the unique indexes
-refuse a write of a process that lost its partition and does not know yet, and the batch begins again from what is stored.
+messages of a batch go into one *ordered* insert, so that a crash leaves a prefix and never a hole.
+
+The unique indexes are asked, not the collection: that a message is stored already, or that another process wrote, shows
+as a duplicate key, and then the batch begins again from what is stored. Only what would be refused is looked up first,
+since what was stored once is never refused later.
 """
 
+import asyncio
 import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from pydantic_core import to_json
@@ -35,9 +40,9 @@ async def send_all(database: Database, rooms: Rooms, commands: Sequence[SendMess
         pymongo.errors.PyMongoError: the database is away; some may be stored, and all may be tried again.
         Contended: see there.
     """
-    for _ in range(ROUNDS):
+    for number in range(ROUNDS):
         try:
-            return await _round(database, rooms, commands)
+            return await _round(database, rooms, commands, sure=number == 0)
         except BulkWriteError as error:
             rooms.forget({command.conversation_id for command in commands})
             if not any(problem["code"] == DUPLICATE_KEY for problem in error.details["writeErrors"]):
@@ -50,15 +55,17 @@ async def send_all(database: Database, rooms: Rooms, commands: Sequence[SendMess
     raise Contended("another persister writes to the same conversations")
 
 
-async def _round(database: Database, rooms: Rooms, commands: Sequence[SendMessage]) -> dict[str, Outcome]:
-    stored = await _stored(database, commands)
+async def _round(database: Database, rooms: Rooms, commands: Sequence[SendMessage], sure: bool) -> dict[str, Outcome]:
+    """Store what is new. With `sure` nothing is taken for stored but what would be refused."""
     await rooms.load(database, [(command.conversation_id, command.actor.user_id) for command in commands])
     targets = await _reply_targets(database, commands)
+    moment = now()
+    refusals = {c.id: refusal for c in commands if (refusal := _judge(c, rooms, targets, moment))}
+    stored = await _stored(database, [c for c in commands if not sure or c.id in refusals])
     outcomes: dict[str, Outcome] = {}
     fresh: dict[str, dict[str, Any]] = {}  # by command id, in order
     by_temp: dict[tuple[str, str, str], dict[str, Any]] = {}
     heads: dict[str, int] = {}
-    moment = now()
     for command in commands:
         temp = _temp_key(command)
         known = stored.get(command.id) or (stored.get(temp) if temp else None) or fresh.get(command.id)
@@ -68,10 +75,8 @@ async def _round(database: Database, rooms: Rooms, commands: Sequence[SendMessag
             if command.id not in fresh:
                 outcomes[command.id] = _repeated(command, known)
             continue
-        try:
-            _judge(command, rooms, targets, moment)
-        except Refusal as refusal:
-            outcomes[command.id] = refused(command, refusal)
+        if command.id in refusals:
+            outcomes[command.id] = refused(command, refusals[command.id])
             continue
         conversation = command.conversation_id
         heads[conversation] = heads.get(conversation, rooms.head(conversation)) + 1
@@ -110,8 +115,10 @@ async def note_activity(database: Database, created: Sequence[fanout.MessageCrea
         for (conversation, user), seq in read.items()
     ]
     if conversations:
-        await database[collections.CONVERSATIONS.name].bulk_write(conversations, ordered=False)
-        await database[collections.MEMBERSHIPS.name].bulk_write(memberships, ordered=False)
+        await asyncio.gather(
+            database[collections.CONVERSATIONS.name].bulk_write(conversations, ordered=False),
+            database[collections.MEMBERSHIPS.name].bulk_write(memberships, ordered=False),
+        )
 
 
 def fingerprint(command: SendMessage) -> str:
@@ -128,6 +135,8 @@ def _temp_key(command: SendMessage) -> tuple[str, str, str] | None:
 
 async def _stored(database: Database, commands: Sequence[SendMessage]) -> dict[Any, dict[str, Any]]:
     """Messages that exist already, by their id and by (conversation, sender, tempId)."""
+    if not commands:
+        return {}
     temps: dict[tuple[str, str], list[str]] = defaultdict(list)
     for command in commands:
         if command.temp_id is not None:
@@ -153,13 +162,14 @@ async def _reply_targets(database: Database, commands: Sequence[SendMessage]) ->
     return {(document["conversationId"], document["_id"]) async for document in cursor}
 
 
-def _judge(command: SendMessage, rooms: Rooms, targets: set[tuple[str, str]], moment: Any) -> None:
+def _judge(command: SendMessage, rooms: Rooms, targets: set[tuple[str, str]], moment: datetime) -> Refusal | None:
     if command.expires_at <= moment:
-        raise Refusal(ErrorCode.TIMEOUT)
+        return Refusal(ErrorCode.TIMEOUT)
     if not rooms.is_member(command.conversation_id, command.actor.user_id):
-        raise Refusal(ErrorCode.NOT_A_MEMBER)
+        return Refusal(ErrorCode.NOT_A_MEMBER)
     if command.reply_to is not None and (command.conversation_id, command.reply_to) not in targets:
-        raise Refusal(ErrorCode.NOT_FOUND, "replyTo names no message of this conversation.")
+        return Refusal(ErrorCode.NOT_FOUND, "replyTo names no message of this conversation.")
+    return None
 
 
 def _document(command: SendMessage, seq: int, moment: Any) -> dict[str, Any]:
