@@ -105,7 +105,7 @@ class Egress:
         frame = prepare(_stamped("conversation_updated", data))
         room = self.hub.rooms.get(item.conversation_id)
         told = {*self.hub.of(item.audience), *(room.members if room else ())}
-        metrics.FRAMES_OUT.labels("conversation_updated").inc(len(told))
+        metrics.frames_out("conversation_updated").inc(len(told))
         for connection in told:
             connection.outbox.write(frame)
         self.hub.evict(item.conversation_id, item.removed or ())
@@ -122,7 +122,7 @@ class Egress:
         for user_id, unread in item.unread.items():
             for connection in self.hub.users.get(user_id, ()):
                 if item.conversation_id not in connection.joined:
-                    metrics.FRAMES_OUT.labels("notification").inc()
+                    metrics.frames_out("notification").inc()
                     counted = data[:-1] + b',"unreadCount":' + str(unread).encode() + b"}"
                     connection.outbox.write(prepare(_stamped("notification", counted)))
 

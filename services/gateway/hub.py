@@ -19,15 +19,9 @@ class Connection(Protocol):
     """What the hub needs of a connection."""
 
     id: str
+    user_id: str
     outbox: Outbox
-
-    @property
-    def joined(self) -> set[str]:
-        """The conversations that it has joined; kept by the hub."""
-
-    @property
-    def user_id(self) -> str:
-        """Whose connection it is."""
+    joined: set[str]  # its conversations; kept by the hub
 
 
 class Numbered(NamedTuple):
@@ -200,10 +194,11 @@ class Hub:
 
     def _deliver(self, room: Room, message: Numbered) -> None:
         common = prepare(frames.new_message(message.body))
-        metrics.FRAMES_OUT.labels("new_message").inc(len(room.members))
-        for connection, floor in list(room.members.items()):
-            if message.seq > floor:
-                mine = message.temp_id is not None and connection.user_id == message.sender_id
+        metrics.frames_out("new_message").inc(len(room.members))
+        seq, sender_id = message.seq, message.sender_id if message.temp_id is not None else None
+        for connection, floor in room.members.items():
+            if seq > floor:
+                mine = connection.user_id == sender_id
                 connection.outbox.write(_frame(message, connection) if mine else common)
         for held in room.joining.values():
             held.append(message)

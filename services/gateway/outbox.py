@@ -1,11 +1,18 @@
-"""What goes out on one connection, bounded in bytes. One slow client never delays another."""
+"""What goes out on one connection, bounded in bytes. One slow client never delays another.
 
+Frames of one turn of the event loop leave in one write: a busy room brings several at once, and the system call is what
+costs.
+"""
+
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from contracts.errors import CloseCode
 from contracts.frames import ServerFrame
 from services.gateway import metrics
 from services.gateway.wire import prepare
+
+MOST = 64 * 1024  # bytes that are collected before they are written
 
 
 class Socket(Protocol):
@@ -15,43 +22,77 @@ class Socket(Protocol):
     def waiting(self) -> int:
         """Bytes that the peer has not taken yet."""
 
-    def write(self, frame: bytes) -> None:
-        """Write a prepared frame."""
+    def write(self, frames: Sequence[bytes]) -> None:
+        """Write prepared frames."""
 
     def close(self, code: int, reason: str = "") -> None:
         """Close at once."""
 
 
+class Turn:
+    """The outboxes that have something to write at the end of this turn."""
+
+    def __init__(self, call_soon: Callable[[Callable[[], None]], object]) -> None:
+        self._call_soon = call_soon
+        self._outboxes: list[Outbox] = []
+
+    def add(self, outbox: "Outbox") -> None:
+        """This one has."""
+        if not self._outboxes:
+            self._call_soon(self._end)
+        self._outboxes.append(outbox)
+
+    def _end(self) -> None:
+        outboxes, self._outboxes = self._outboxes, []
+        for outbox in outboxes:
+            outbox.flush()
+
+
 class Outbox:
     """Writes frames; drops what may be dropped past half of the bound, closes with 4001 past all of it."""
 
-    __slots__ = ("_bound", "_socket")
+    __slots__ = ("_bound", "_frames", "_size", "_socket", "_turn")
 
-    def __init__(self, socket: Socket, bound: int) -> None:
+    def __init__(self, socket: Socket, bound: int, turn: Turn) -> None:
         self._socket = socket
         self._bound = bound
+        self._turn = turn
+        self._frames: list[bytes] = []
+        self._size = 0
 
     def send(self, frame: ServerFrame) -> None:
         """Encode and write one frame to this connection only."""
-        kind = str(getattr(frame, "type", ""))
-        metrics.FRAMES_OUT.labels(kind).inc()
+        metrics.frames_out(str(getattr(frame, "type", ""))).inc()
         self.write(prepare(frame.encode()))
 
     def write(self, prepared: bytes) -> None:
         """Write a frame that was prepared for many."""
-        if self._socket.waiting > self._bound:
-            self.close(CloseCode.TOO_SLOW, "too slow")
-            return
-        self._socket.write(prepared)
+        if not self._frames:
+            self._turn.add(self)
+        self._frames.append(prepared)
+        self._size += len(prepared)
+        if self._size > MOST:
+            self.flush()
 
     def offer(self, prepared: bytes) -> None:
         """Write a frame that may be dropped: typing, presence."""
-        if self._socket.waiting > self._bound // 2:
+        if self._socket.waiting + self._size > self._bound // 2:
             metrics.DROPPED.inc()
             return
-        self._socket.write(prepared)
+        self.write(prepared)
+
+    def flush(self) -> None:
+        """Hand everything to the socket now."""
+        if not self._frames:
+            return
+        frames, self._frames, self._size = self._frames, [], 0
+        if self._socket.waiting > self._bound:
+            self.close(CloseCode.TOO_SLOW, "too slow")
+        else:
+            self._socket.write(frames)
 
     def close(self, code: int, reason: str = "") -> None:
-        """Close the connection."""
+        """Close the connection, after what was written before."""
+        self.flush()
         metrics.CLOSES.labels(str(int(code))).inc()
         self._socket.close(code, reason)

@@ -62,7 +62,7 @@ class Session:
         kind = kind.lower() if kind.isupper() else kind
         body["type"] = kind
         known = kind in frames.CLIENT_FRAMES
-        metrics.FRAMES_IN.labels(kind if known else "unknown").inc()
+        metrics.frames_in(kind if known else "unknown").inc()
         request = body.get("requestId")
         request_id = request if isinstance(request, str) and 1 <= len(request) <= limits.ID_LENGTH else None
         if (wait := self._limit(lambda b: b.frames, now)) > 0:
@@ -83,9 +83,10 @@ class Session:
                 if (wait := self._limit(lambda b: b.sends, now)) > 0:
                     return self._limited(frame.model_dump(), frame.request_id, wait)
                 try:
-                    return frame.model_copy(update={"content": content_of(frame)})
+                    content = content_of(frame)
                 except Refusal as refusal:
                     return Refused(message_error(frame, refusal))
+                return frame if content == frame.content else frame.model_copy(update={"content": content})
             case frames.TypingStart() | frames.TypingStop():
                 if frame.conversation_id not in self.joined:
                     return _error(ErrorCode.NOT_JOINED, frame.request_id, conversation_id=frame.conversation_id)

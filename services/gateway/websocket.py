@@ -1,6 +1,8 @@
 """`/ws/chat`: reads frames one after the other, carries them out, answers. One `Peer` is one connection."""
 
 import asyncio
+from collections import deque
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -19,13 +21,15 @@ from services.gateway.history import History, reading
 from services.gateway.hub import Hub
 from services.gateway.ingress import Answer, Ingress, new_id
 from services.gateway.limits import Buckets
-from services.gateway.outbox import Outbox
+from services.gateway.outbox import Outbox, Turn
 from services.gateway.profiles import Profiles
 from services.gateway.session import Refused, Session, error_frame, message_error
 from services.gateway.settings import Settings
 from services.gateway.typing import Told
 from services.gateway.wire import EXTENSION, Wire, prepare
 from services.telemetry import logger
+
+WAITING_FRAMES = 32  # of one connection, while an earlier one is looked up; then it is read no further
 
 
 @dataclass
@@ -41,6 +45,7 @@ class Gateway:
     profiles: Profiles
     buckets: dict[str, Buckets] = field(default_factory=dict)
     sockets: set["Peer"] = field(default_factory=set)
+    turn: Turn = field(default_factory=lambda: Turn(asyncio.get_running_loop().call_soon))
     draining: bool = False
 
     @property
@@ -69,10 +74,10 @@ def origin_allowed(settings: Settings, origin: str | None, host: str | None) -> 
 
 
 async def endpoint(gateway: Gateway, websocket: WebSocket) -> None:
-    """Serve one socket until it ends."""
-    wire = websocket.scope["extensions"][EXTENSION]
+    """Let a socket in; from then on its `Peer` reads it."""
+    wire: Wire = websocket.scope["extensions"][EXTENSION]
     await websocket.accept()
-    outbox = Outbox(wire, gateway.settings.ws_queue_bytes)
+    outbox = Outbox(wire, gateway.settings.ws_queue_bytes, gateway.turn)
     if gateway.draining:
         outbox.close(CloseCode.DRAINING, '{"reconnectInMs": 1000}')
         return
@@ -80,30 +85,44 @@ async def endpoint(gateway: Gateway, websocket: WebSocket) -> None:
         logger().warning("origin refused", origin=websocket.headers.get("origin"))
         outbox.close(CloseCode.ORIGIN_NOT_ALLOWED, "origin not allowed")
         return
-    peer = Peer(gateway, wire, outbox)
-    gateway.sockets.add(peer)
-    metrics.CONNECTIONS.inc()
-    try:
-        await peer.serve(websocket)
-    finally:
-        gateway.sockets.discard(peer)
-        metrics.CONNECTIONS.dec()
-        peer.gone()
+    wire.attach(Peer(gateway, wire, outbox))
 
 
 class Peer:
-    """One connection: its session, its outbox, its timers."""
+    """One connection: its session, its outbox, its timers. It has a task only while something is looked up for it."""
+
+    __slots__ = (
+        "_code",
+        "_gateway",
+        "_gone",
+        "_loop",
+        "_session",
+        "_task",
+        "_typing",
+        "_until",
+        "_waiting",
+        "_wire",
+        "id",
+        "joined",
+        "outbox",
+        "user_id",
+    )
 
     def __init__(self, gateway: Gateway, wire: Wire, outbox: Outbox) -> None:
         loop = asyncio.get_running_loop()
         self.id = new_id()
+        self.user_id = ""  # before it has authenticated
         self.outbox = outbox
         self._gateway = gateway
         self._loop = loop
         self._wire = wire
         self._session = Session(gateway.settings, loop.time())
+        self.joined = self._session.joined
         self._typing = Told(self._tell_typing, gateway.settings.typing_timeout)
+        self._task: asyncio.Task[None] | None = None
+        self._waiting: deque[str | bytes] | None = None
         self._code = 0
+        self._gone = False
         self._until = loop.call_later(
             gateway.settings.auth_timeout,
             self.close,
@@ -111,62 +130,90 @@ class Peer:
             "authenticate in time",
         )
         wire.start_heartbeat(gateway.settings.heartbeat_interval, CloseCode.NO_HEARTBEAT)
+        gateway.sockets.add(self)
+        metrics.CONNECTIONS.inc()
         logger().info("connected", connection=self.id, client=wire.client[0] if wire.client else None)
-
-    @property
-    def joined(self) -> set[str]:
-        """The conversations joined here."""
-        return self._session.joined
-
-    @property
-    def user_id(self) -> str:
-        """Whose connection it is; empty before it has authenticated."""
-        return self._session.identity.user_id if self._session.identity else ""
 
     def close(self, code: int, reason: str = "") -> None:
         """Close with a code of ours."""
         self._code = int(code)
         self.outbox.close(code, reason)
 
-    def gone(self) -> None:
+    def ended(self, code: int) -> None:
         """The socket has ended."""
+        if self._gone:
+            return
+        self._gone = True
         self._until.cancel()
+        self._waiting = None
         self._typing.stop_all()
-        if self._session.identity is not None:
+        if self.user_id:
             self._gateway.hub.remove(self)
-        logger().info("disconnected", connection=self.id, user=self.user_id or None, code=self._code or None)
+        self._gateway.sockets.discard(self)
+        metrics.CONNECTIONS.dec()
+        logger().info("disconnected", connection=self.id, user=self.user_id or None, code=self._code or code or None)
 
-    async def serve(self, websocket: WebSocket) -> None:
-        """Carry out frame after frame; the next is read when the last is done, so a client is answered in order."""
-        while True:
-            event = await websocket.receive()
-            if event["type"] == "websocket.disconnect":
-                self._code = self._code or event.get("code", 0)
-                return
-            if self._gateway.draining:
-                continue  # the client hears in a moment that it should go elsewhere, and repeats it there
-            data = event.get("text")
-            outcome = self._session.receive(data if data is not None else event["bytes"], self._loop.time())
-            if isinstance(outcome, Refused):
-                self.outbox.send(outcome.frame)
-                if outcome.fatal:
-                    self.close(CloseCode.TOO_MANY_INVALID_FRAMES, "too many invalid frames")
-                continue
-            try:
-                await self._carry_out(outcome)
-            except Refusal as refusal:
-                conversation_id = getattr(outcome, "conversation_id", None)
-                self._say_refused(refusal, conversation_id)
-                self.outbox.send(error_frame(refusal, outcome.request_id, conversation_id))
-            except Exception:
-                logger().exception("frame failed", connection=self.id, user=self.user_id or None)
-                internal = Refusal(ErrorCode.INTERNAL)
-                if isinstance(outcome, frames.SendMessage):
-                    self.outbox.send(message_error(outcome, internal))
-                else:
-                    self.outbox.send(error_frame(internal, outcome.request_id))
+    # --------------------------------------------------------------------------------------------- receiving
 
-    async def _carry_out(self, frame: frames.ClientFrame) -> None:
+    def received(self, data: str | bytes) -> None:
+        """A frame came. It waits until the one before is carried out, so that a client is answered in order."""
+        if self._task is None:
+            self._receive(data)
+        elif self._waiting is None:
+            self._waiting = deque([data])
+        else:
+            self._waiting.append(data)
+            if len(self._waiting) >= WAITING_FRAMES:
+                self._wire.pause()
+
+    def _receive(self, data: str | bytes) -> None:
+        if self._gateway.draining or self._gone:
+            return  # the client hears in a moment that it should go elsewhere, and repeats it there
+        try:
+            outcome = self._session.receive(data, self._loop.time())
+        except Exception:
+            logger().exception("frame not judged", connection=self.id, user=self.user_id or None)
+            self.outbox.send(error_frame(Refusal(ErrorCode.INTERNAL)))
+            return
+        if isinstance(outcome, Refused):
+            self.outbox.send(outcome.frame)
+            if outcome.fatal:
+                self.close(CloseCode.TOO_MANY_INVALID_FRAMES, "too many invalid frames")
+            return
+        try:
+            later = self._carry_out(outcome)
+        except Exception as error:
+            self._failed(outcome, error)
+            return
+        if later is not None:
+            self._task = self._loop.create_task(self._finish(outcome, later))
+
+    async def _finish(self, frame: frames.ClientFrame, later: Coroutine[Any, Any, None]) -> None:
+        try:
+            await later
+        except Exception as error:
+            self._failed(frame, error)
+        self._task = None
+        while self._waiting and self._task is None:
+            self._receive(self._waiting.popleft())
+        if not self._waiting:
+            self._wire.resume()
+
+    def _failed(self, frame: frames.ClientFrame, error: Exception) -> None:
+        conversation_id = getattr(frame, "conversation_id", None)
+        if isinstance(error, Refusal):
+            refusal = error
+            self._say_refused(refusal, conversation_id)
+        else:
+            refusal = Refusal(ErrorCode.INTERNAL)
+            logger().error("frame failed", connection=self.id, user=self.user_id or None, exc_info=error)
+        if isinstance(frame, frames.SendMessage):
+            self.outbox.send(message_error(frame, refusal))
+        else:
+            self.outbox.send(error_frame(refusal, frame.request_id, conversation_id))
+
+    def _carry_out(self, frame: frames.ClientFrame) -> Coroutine[Any, Any, None] | None:
+        """Do it now, or give back what is to be awaited."""
         match frame:
             case frames.SendMessage():
                 self._send(frame)
@@ -175,9 +222,11 @@ class Peer:
             case frames.TypingStop():
                 self._typing.stop(frame.conversation_id)
             case frames.Ping():
-                await self._ping(frame)
+                if frame.heads and self.user_id:
+                    return self._compare_heads(frame, frame.heads)
+                self.outbox.send(frames.Pong(request_id=frame.request_id))
             case frames.JoinConversation():
-                await self._join(frame)
+                return self._join(frame)
             case frames.LeaveConversation():
                 self._typing.stop(frame.conversation_id)
                 self._gateway.hub.leave(self, frame.conversation_id)
@@ -185,14 +234,15 @@ class Peer:
                     frames.LeftConversation(request_id=frame.request_id, conversation_id=frame.conversation_id)
                 )
             case frames.Authenticate():
-                await self._authenticate(frame)
+                return self._authenticate(frame)
+        return None
 
     # ---------------------------------------------------------------------------------------- authenticating
 
     async def _authenticate(self, frame: frames.Authenticate) -> None:
         try:
             identity = await self._gateway.verifier.verify(frame.token)
-            if self._session.identity is not None and identity.user_id != self.user_id:
+            if self.user_id and identity.user_id != self.user_id:
                 raise Refusal(ErrorCode.INVALID_TOKEN, "A connection belongs to one user for its life.")
         except Refusal as refusal:
             self._say_refused(refusal, None)
@@ -203,13 +253,16 @@ class Peer:
             else:
                 self.close(CloseCode.AUTHENTICATION_FAILED, "authentication failed")
             return
-        first = self._session.identity is None
+        if self._gone:
+            return
+        first = not self.user_id
         hub, most = self._gateway.hub, self._gateway.settings.max_connections_per_user
         if first and 0 < most <= len(hub.users.get(identity.user_id, ())):
             self.close(CloseCode.TOO_MANY_CONNECTIONS, "too many connections of this user")
             return
         self._session.authenticated(identity, self._gateway.buckets_of(identity.user_id))
         if first:
+            self.user_id = identity.user_id
             hub.add(self)
         self._expire_at(identity)
         await self._gateway.profiles.store(identity.profile)
@@ -287,6 +340,9 @@ class Peer:
         except BaseException:
             hub.leave(self, conversation_id)
             raise
+        if self._gone:
+            hub.leave(self, conversation_id)
+            return
         first = messages[0].seq if messages else None
         before = frame.after_seq or 0
         answer = frames.JoinedConversation(
@@ -299,7 +355,7 @@ class Peer:
 
         def replay() -> None:
             self.outbox.send(answer)
-            metrics.FRAMES_OUT.labels("new_message").inc(len(messages))
+            metrics.frames_out("new_message").inc(len(messages))
             for message in messages:
                 self.outbox.write(prepare(frames.new_message(message.encode())))
 
@@ -326,15 +382,13 @@ class Peer:
             messages = await history.above(conversation_id, frame.after_seq, viewer)
         return messages, messages[-1].seq if messages else head
 
-    async def _ping(self, frame: frames.Ping) -> None:
-        newer: dict[str, int] = {}
-        if frame.heads and self._session.identity is not None:
-            async with reading():
-                mine = await self._gateway.history.memberships(self.user_id, list(frame.heads))
-                heads = await self._gateway.history.heads(mine)
-            newer = {c: head for c, head in heads.items() if head > frame.heads[c]}
-            for conversation_id in newer:
-                self._gateway.hub.behind(conversation_id, newer[conversation_id])
+    async def _compare_heads(self, frame: frames.Ping, held: dict[str, int]) -> None:
+        async with reading():
+            mine = await self._gateway.history.memberships(self.user_id, list(held))
+            heads = await self._gateway.history.heads(mine)
+        newer = {c: head for c, head in heads.items() if head > held[c]}
+        for conversation_id in newer:
+            self._gateway.hub.behind(conversation_id, newer[conversation_id])
         self.outbox.send(frames.Pong(request_id=frame.request_id, heads=newer or None))
 
     def _tell_typing(self, conversation_id: str, active: bool) -> None:

@@ -2,12 +2,15 @@
 
 That is: frames that are prepared once and written to many sockets, the bytes that wait for a slow client, our own
 heartbeat (a ping each interval, close 4000 after two that were not answered), and closing at once in a callback.
-uvicorn is told to use it by its import path (`ws="services.gateway.wire:Wire"`).
+The application does the handshake; then it attaches a receiver and returns, and frames come to the receiver directly. So
+an open socket has no task, and none of the application's stack waits for it.
+uvicorn is told to use this class by its import path (`ws="services.gateway.wire:Wire"`).
 """
 
 import asyncio
 import struct
-from typing import Any, cast
+from collections.abc import Sequence
+from typing import Any, Protocol, cast
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
@@ -26,17 +29,90 @@ def prepare(payload: bytes) -> bytes:
     return b"\x81\x7f" + struct.pack("!Q", size) + payload
 
 
+class Receiver(Protocol):
+    """Who reads a socket."""
+
+    def received(self, data: str | bytes) -> None:
+        """A message came, text or binary."""
+
+    def ended(self, code: int) -> None:
+        """The socket is of no more use; said once or more often."""
+
+
+class _Events:
+    """What uvicorn takes for the application's queue: after the handshake there are only ends to be told."""
+
+    __slots__ = ("_receiver",)
+
+    def __init__(self, receiver: Receiver) -> None:
+        self._receiver = receiver
+
+    def put_nowait(self, event: Any) -> None:
+        if event["type"] == "websocket.disconnect":
+            self._receiver.ended(event.get("code", 0))
+
+
 class Wire(WebSocketsSansIOProtocol):
     """One socket. The endpoint finds it in its scope's extensions."""
 
     _beat: asyncio.TimerHandle | None = None
     _unanswered = 0
+    _receiver: Receiver | None = None
 
     def handle_connect(self, event: Any) -> None:
         """Also hand ourselves to the endpoint."""
         super().handle_connect(event)
         if hasattr(self, "scope"):
             cast(dict[str, Any], self.scope["extensions"])[EXTENSION] = self
+
+    def attach(self, receiver: Receiver) -> None:
+        """From now on this one reads the socket; what the handshake needed is let go."""
+        self._receiver = receiver
+        self.queue = cast(Any, _Events(receiver))
+        del self.scope, self.request, self.response
+        if self.disconnected or self.close_sent:
+            receiver.ended(1006)
+
+    async def run_asgi(self) -> None:
+        """The handshake, by the application; without a receiver afterwards the socket is closed."""
+        try:
+            await self.app(self.scope, self.receive, self.send)
+        except Exception:
+            self.logger.exception("handshake failed")
+            self.send_500_response()
+        if self._receiver is None and self.close_timer is None:
+            self.transport.close()
+
+    def send_receive_event_to_app(self) -> None:
+        """A whole message came. A receiver takes it at once; uvicorn would stop reading after each."""
+        if self._receiver is None:
+            super().send_receive_event_to_app()
+            return
+        data, self.frames = b"".join(self.frames), []
+        if self.close_sent:
+            return
+        if self.curr_msg_data_type == "bytes":
+            self._receiver.received(data)
+            return
+        try:
+            text = data.decode()
+        except UnicodeDecodeError:
+            self.conn.send_close(1007)
+            self.handle_parser_exception()
+            return
+        self._receiver.received(text)
+
+    def pause(self) -> None:
+        """Read no more until `resume`: the receiver has enough to do."""
+        if not self.read_paused and not self.close_sent:
+            self.read_paused = True
+            self.transport.pause_reading()
+
+    def resume(self) -> None:
+        """Read again."""
+        if self.read_paused and not self.transport.is_closing():
+            self.read_paused = False
+            self.transport.resume_reading()
 
     @property
     def waiting(self) -> int:
@@ -48,14 +124,15 @@ class Wire(WebSocketsSansIOProtocol):
         """Whether frames can be written."""
         return self.handshake_complete and not self.close_sent and not self.transport.is_closing()
 
-    def write(self, frame: bytes) -> None:
-        """Write a prepared frame. uvloop joins all writes of one turn of the loop into one system call."""
+    def write(self, frames: Sequence[bytes]) -> None:
+        """Write prepared frames."""
         if not self.is_open:
             return
         if self.conn.extensions:
-            self.conn.send_text(frame[_header_size(frame) :])
-            frame = b"".join(self.conn.data_to_send())
-        self.transport.write(frame)
+            for frame in frames:
+                self.conn.send_text(frame[_header_size(frame) :])
+            frames = self.conn.data_to_send()
+        self.transport.write(b"".join(frames))
 
     def close(self, code: int, reason: str = "") -> None:
         """Close at once: tell the peer, end the endpoint, cut the connection if the peer does not react."""

@@ -1,8 +1,10 @@
 """The hub keeps every conversation's order, whatever the fan-out brings."""
 
+from collections.abc import Callable, Sequence
+
 from contracts.errors import CloseCode
 from services.gateway.hub import Hub, Numbered
-from services.gateway.outbox import Outbox
+from services.gateway.outbox import Outbox, Turn
 
 
 class FakeSocket:
@@ -11,10 +13,12 @@ class FakeSocket:
     def __init__(self) -> None:
         self.waiting = 0
         self.frames: list[bytes] = []
+        self.writes = 0
         self.code: int | None = None
 
-    def write(self, frame: bytes) -> None:
-        self.frames.append(frame)
+    def write(self, frames: Sequence[bytes]) -> None:
+        self.frames += frames
+        self.writes += 1
 
     def close(self, code: int, reason: str = "") -> None:
         self.code = code
@@ -28,11 +32,18 @@ class FakeConnection:
         self.user_id = user_id or name
         self.joined: set[str] = set()
         self.socket = FakeSocket()
-        self.outbox = Outbox(self.socket, bound=1000)
+        self.ends: list[Callable[[], None]] = []
+        self.outbox = Outbox(self.socket, 1000, Turn(self.ends.append))
+
+    def end_turn(self) -> None:
+        """As the event loop would."""
+        while self.ends:
+            self.ends.pop()()
 
     @property
     def seqs(self) -> list[int]:
         """The numbers of the messages that were written to it."""
+        self.end_turn()
         return [int(frame.rsplit(b'"seq":', 1)[1].split(b"}")[0].split(b",")[0]) for frame in self.socket.frames]
 
 
@@ -135,7 +146,32 @@ def test_a_slow_connection_loses_typing_first_and_then_itself() -> None:
     one.outbox.offer(b"typing")
     assert one.socket.frames == []
     one.outbox.write(b"message")
+    one.end_turn()
     assert one.socket.frames == [b"message"]
     one.socket.waiting = 1001
     one.outbox.write(b"message")
+    one.end_turn()
     assert one.socket.code == CloseCode.TOO_SLOW
+
+
+def test_the_frames_of_a_turn_leave_in_one_write() -> None:
+    hub = Hub(Holes())
+    one = joined(hub, "one", 0)
+    for seq in range(1, 9):
+        hub.message("c", message(seq))
+    assert one.seqs == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert one.socket.writes == 1
+
+
+def test_what_was_said_before_a_close_is_written_first() -> None:
+    one = FakeConnection("one")
+    one.outbox.write(b"why")
+    one.outbox.close(CloseCode.AUTHENTICATION_FAILED)
+    assert (one.socket.frames, one.socket.code) == ([b"why"], CloseCode.AUTHENTICATION_FAILED)
+
+
+def test_more_than_can_be_collected_is_written_at_once() -> None:
+    """However much comes in one turn, the bound on what waits is looked at in time."""
+    one = FakeConnection("one")
+    one.outbox.write(b"x" * 70_000)
+    assert one.socket.writes == 1
