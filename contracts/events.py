@@ -4,7 +4,8 @@ This is the public contract for integrators. Within a version (`.v1`) only optio
 Source: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md
 """
 
-from typing import Annotated, Any, Literal
+from datetime import datetime
+from typing import Annotated, Literal
 
 from pydantic import Field
 from pydantic_core import to_json
@@ -13,7 +14,7 @@ from contracts.conversation import ConversationType, Member
 from contracts.frames import UpdateType
 from contracts.ids import message_event_id
 from contracts.message import Message
-from contracts.shape import Id, Instant, Seq, Shape, optional
+from contracts.shape import Id, Instant, Seq, Shape, optional, to_text
 
 SOURCE = "/palabre/persister"
 CONTENT_TYPE = "application/cloudevents+json"
@@ -100,16 +101,24 @@ def routing_key(event_type: str, conversation_id: str) -> str:
     return f"{event_type.removeprefix('chat.').rsplit('.', 1)[0]}.{conversation_id}"
 
 
-def message_created(message: Message, message_json: bytes) -> bytes:
-    """`MessageCreated(...).encode()` around a message that is JSON already, so that it is serialised once."""
-    envelope: dict[str, Any] = {
+# What every MessageCreated begins with.
+_HEAD = to_json(
+    {
         "specversion": "1.0",
-        "id": message_event_id(message.conversation_id, message.seq),
         "source": SOURCE,
-        "subject": message.conversation_id,
         "datacontenttype": "application/json",
         "dataschema": MessageCreated.model_fields["dataschema"].default,
         "type": MessageCreated.model_fields["type"].default,
     }
-    created_at = message_json.split(b'"createdAt":', 1)[1].split(b",", 1)[0].rstrip(b"}")
-    return to_json(envelope)[:-1] + b',"time":' + created_at + b',"data":' + message_json + b"}"
+)[:-1]
+
+
+def message_created(conversation_id: str, seq: int, created_at: datetime, message_json: bytes) -> bytes:
+    """`MessageCreated(...).encode()` around a message that is JSON already, so that it is serialised once."""
+    return b'%b,"id":%b,"subject":%b,"time":"%b","data":%b}' % (
+        _HEAD,
+        to_json(message_event_id(conversation_id, seq)),
+        to_json(conversation_id),
+        to_text(created_at).encode(),
+        message_json,
+    )

@@ -43,7 +43,7 @@ class ConversationUpdated(Shape):
 
 
 class Notification(Shape):
-    """Something for members who have not joined. Data: the `notification` frame without `timestamp`, `unreadCount`.
+    """Something for members who have not joined. Data: the `Notice` of the frame.
 
     `id` stands for the event and part of its recipients: an item that comes again is dropped. `unread`: each
     recipient with their own count.

@@ -294,10 +294,9 @@ class ConversationUpdated(ServerFrame):
     members: list[Member] | None = optional()
 
 
-class Notification(ServerFrame):
-    """Something for a member whose connection has not joined that conversation."""
+class Notice(Shape):
+    """What a notification says to all its recipients alike."""
 
-    type: Literal["notification"] = "notification"
     kind: Literal["message", "mention", "added"]
     conversation_id: Id
     conversation_name: str | None
@@ -305,6 +304,12 @@ class Notification(ServerFrame):
     seq: Seq | None = optional()
     sender_name: str | None = optional()
     preview: str | None = optional()
+
+
+class Notification(Notice, ServerFrame):
+    """Something for a member whose connection has not joined that conversation."""
+
+    type: Literal["notification"] = "notification"
     unread_count: Seq
 
 

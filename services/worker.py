@@ -1,6 +1,7 @@
 """The life of a process: start, work until SIGTERM or SIGINT, stop in order."""
 
 import asyncio
+import gc
 import signal
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -59,6 +60,16 @@ async def serve_health(settings: WorkerSettings, checks: Mapping[str, health.Che
     await server.serve()
 
 
+def calm_garbage_collector() -> None:
+    """Look for cycles less often, and never among what was made at the start: it was a fifth of a busy worker's time.
+
+    Nearly everything here is freed by its reference count (https://docs.python.org/3/library/gc.html#gc.freeze).
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+
+
 def run(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
     """Run `main(stop)` on uvloop; `stop` is set by the first SIGTERM or SIGINT, and a second one ends at once."""
 
@@ -74,6 +85,7 @@ def run(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
 
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop_now, number.name)
+        calm_garbage_collector()
         await main(stop)
 
     uvloop.run(body())

@@ -103,11 +103,16 @@ class Inbox:
         if not self._waiting:
             self._some.clear()
 
-    async def take(self, most: int) -> list[Delivery]:
-        """At least one delivery, at most `most`, without waiting for more than there are."""
-        while not self._waiting:
-            self._some.clear()
-            await self._some.wait()
+    async def take(self, most: int, linger: float = 0.0) -> list[Delivery]:
+        """At least one delivery, at most `most`; fewer only when no more come within `linger` seconds."""
+        while True:
+            while not self._waiting:
+                self._some.clear()
+                await self._some.wait()
+            if not linger or len(self._waiting) >= most:
+                break
+            await asyncio.sleep(linger)
+            linger = 0.0
         return [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
 
     @staticmethod

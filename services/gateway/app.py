@@ -23,6 +23,7 @@ from services.gateway.profiles import Profiles
 from services.gateway.settings import Settings
 from services.gateway.websocket import Gateway, endpoint
 from services.telemetry import logger, metrics_response, start_logging
+from services.worker import calm_garbage_collector
 
 HOUSEKEEPING = 1.0  # seconds
 
@@ -62,6 +63,7 @@ def create_app(settings: Settings) -> FastAPI:
         ]
         for task in work:
             task.add_done_callback(partial(_died, app))
+        calm_garbage_collector()
         try:
             yield
         finally:

@@ -6,6 +6,7 @@ however often it is published: the persister finds it again.
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,11 +14,10 @@ from datetime import datetime, timedelta
 
 import uuid_utils
 
-from contracts import commands, fanout, ids
+from contracts import commands, fanout, ids, shape
 from contracts.commands import AnyCommand
 from contracts.errors import ErrorCode, Refusal
 from contracts.limits import BATCH_BYTES, BATCH_COMMANDS
-from contracts.shape import now
 from services.amqp import Broker, BrokerAway, Outgoing, Unroutable
 from services.gateway import metrics
 from services.gateway.settings import Settings
@@ -75,7 +75,7 @@ class Ingress:
         """
         if len(self._pending) >= self._settings.max_pending:
             raise Refusal(ErrorCode.UNAVAILABLE, "Too many requests wait for their answer.")
-        deadline = asyncio.get_running_loop().time() + self._settings.send_timeout
+        deadline = time.monotonic() + self._settings.send_timeout
         self._pending[command.id] = Pending(answered, deadline)
         metrics.PENDING.set(len(self._pending))
         partition = ids.partition_of(command.key, self._settings.partitions)
@@ -108,7 +108,7 @@ class Ingress:
 
     def expires_at(self) -> datetime:
         """When a command that is made now must be done."""
-        return now() + timedelta(seconds=self._settings.send_timeout)
+        return shape.now() + timedelta(seconds=self._settings.send_timeout)
 
     def answer(self, command_id: str, answer: Answer) -> None:
         """An answer came, from the fan-out or by reply; a second one for the same command is dropped."""
@@ -130,10 +130,10 @@ class Ingress:
         """Answer TIMEOUT (or UNAVAILABLE, if it surely never left) when the time is up; until cancelled."""
         while True:
             await asyncio.sleep(TICK)
-            time = asyncio.get_running_loop().time()
+            now = time.monotonic()
             late = []
             for command_id, pending in self._pending.items():
-                if pending.deadline > time:
+                if pending.deadline > now:
                     break
                 late.append(command_id)
             for command_id in late:

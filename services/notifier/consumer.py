@@ -24,7 +24,7 @@ UNKNOWN = "union_tag_invalid"  # an event of a newer version: not ours to unders
 async def consume(settings: Settings, broker: Broker, database: Database, inbox: Inbox) -> None:
     """Until cancelled. A batch whose database or broker is away is tried again; gateways drop what comes twice."""
     while True:
-        deliveries = await inbox.take(settings.prefetch)
+        deliveries = await inbox.take(settings.prefetch, settings.linger)
         metrics.WAITING.set(len(inbox))
         async for attempt in AsyncRetrying(
             retry=retry_if_exception_type(AWAY),

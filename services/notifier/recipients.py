@@ -23,7 +23,7 @@ async def notifications(
         if isinstance(event, events.MessageCreated):
             message = event.data
             unread = {user: max(0, message.seq - read) for user, read in members.items() if user != message.sender_id}
-            frame = frames.Notification(
+            notice = frames.Notice(
                 kind="message",
                 conversation_id=event.subject,
                 conversation_name=name,
@@ -31,7 +31,6 @@ async def notifications(
                 seq=message.seq,
                 sender_name=message.sender_name,
                 preview=message.content[:preview_length] or None,
-                unread_count=0,
             )
         elif isinstance(event, events.ConversationUpdated) and event.data.update_type in (
             "created",
@@ -39,23 +38,20 @@ async def notifications(
         ):
             added = [user for user in event.data.user_ids or () if user != event.data.actor_id]
             unread = {user: 0 for user in added if user in members}
-            frame = frames.Notification(
-                kind="added", conversation_id=event.subject, conversation_name=name, unread_count=0
-            )
+            notice = frames.Notice(kind="added", conversation_id=event.subject, conversation_name=name)
         else:
             continue
-        items += _chunked(event.id, frame, unread)
+        items += _chunked(event.id, notice, unread)
     return items
 
 
-def _chunked(event_id: str, frame: frames.Notification, unread: dict[str, int]) -> Iterable[tuple[fanout.Item, bytes]]:
-    # Gateways add the time and each recipient's own count.
-    data = frame.model_dump_json(exclude={"timestamp", "unread_count", "type"}).encode()
+def _chunked(event_id: str, notice: frames.Notice, unread: dict[str, int]) -> Iterable[tuple[fanout.Item, bytes]]:
+    data = notice.encode()  # gateways add the time and each recipient's own count
     recipients = list(unread.items())
     for start in range(0, len(recipients), AT_ONCE):
         item = fanout.Notification(
             id=f"{event_id}/{start}",
-            conversation_id=frame.conversation_id,
+            conversation_id=notice.conversation_id,
             unread=dict(recipients[start : start + AT_ONCE]),
         )
         yield item, data

@@ -11,8 +11,9 @@ class Settings(WorkerSettings):
     """Settings of a notifier."""
 
     prefetch: Annotated[int, Field(ge=1, le=2000)] = Field(
-        200, description="events that wait here unacknowledged, and are looked up together"
+        500, description="events that wait here unacknowledged, and are looked up together"
     )
+    linger: float = Field(0.025, ge=0, le=1, description="seconds that events wait for others to be looked up with")
     preview_length: Annotated[int, Field(ge=0, le=1000)] = Field(
         140, description="characters of a message shown in its notification; 0 shows none"
     )

@@ -22,8 +22,9 @@ from pymongo.errors import BulkWriteError
 from contracts import collections, events, fanout
 from contracts.commands import SendMessage
 from contracts.errors import ErrorCode, Refusal
+from contracts.ids import message_event_id
 from contracts.shape import now
-from services.mongo import Database, to_message
+from services.mongo import Database, encode_message
 from services.persister import metrics
 from services.persister.outcome import Outcome, refused
 from services.persister.rooms import Contended, Rooms
@@ -212,20 +213,20 @@ def _repeated(command: SendMessage, document: dict[str, Any]) -> Outcome:
 
 
 def _created(command: SendMessage, document: dict[str, Any]) -> Outcome:
-    message = to_message(document)
-    body = message.encode()
-    item = fanout.MessageCreated(
-        conversation_id=message.conversation_id,
-        seq=message.seq,
-        message_id=message.id,
-        sender_id=message.sender_id,
-        created_at=message.created_at,
+    conversation_id, seq, created_at = document["conversationId"], document["seq"], document["createdAt"]
+    body = encode_message(document)
+    item = fanout.MessageCreated.model_construct(  # all of it comes from shapes that were checked
+        conversation_id=conversation_id,
+        seq=seq,
+        message_id=document["_id"],
+        sender_id=document["senderId"],
+        created_at=created_at,
         gateway_id=command.origin.gateway_id,
         temp_id=command.temp_id,
     )
     event = (
-        events.routing_key("chat.message.created.v1", message.conversation_id),
-        f"{message.conversation_id}:{message.seq}",
-        events.message_created(message, body),
+        events.routing_key("chat.message.created.v1", conversation_id),
+        message_event_id(conversation_id, seq),
+        events.message_created(conversation_id, seq, created_at, body),
     )
     return Outcome(events=[event], items=[(item, body)])

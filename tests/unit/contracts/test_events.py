@@ -28,9 +28,13 @@ MESSAGES = {
 }
 
 
+def created(message: Message) -> bytes:
+    return events.message_created(message.conversation_id, message.seq, message.created_at, message.encode())
+
+
 @pytest.mark.parametrize("message", MESSAGES.values(), ids=MESSAGES)
 def test_message_created_is_what_the_model_writes(message):
-    body = events.message_created(message, message.encode())
+    body = created(message)
     model = events.MessageCreated(id="c1:7", subject="c1", time=message.created_at, data=message)
     assert json.loads(body) == json.loads(model.encode())
     assert events.MessageCreated.decode(body) == model
@@ -38,7 +42,7 @@ def test_message_created_is_what_the_model_writes(message):
 
 @pytest.mark.parametrize("message", MESSAGES.values(), ids=MESSAGES)
 def test_message_created_validates(message):
-    body = json.loads(events.message_created(message, message.encode()))
+    body = json.loads(created(message))
     Draft202012Validator(generate.events_schema()).validate(body)
 
 

@@ -1,0 +1,46 @@
+"""A stored message is written as its model would write it."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from contracts.message import Attachment
+from services.mongo import encode_message, to_message
+
+MOMENT = datetime(2026, 1, 31, 12, 0, 0, 123000, tzinfo=UTC)
+PLAIN: dict[str, Any] = {
+    "_id": "m1",
+    "conversationId": "c1",
+    "seq": 7,
+    "senderId": "alice",
+    "senderName": "Alice",
+    "senderAvatar": None,
+    "content": 'Bonjour \u2028 "hello" 😀',
+    "createdAt": MOMENT,
+}
+SOUND = Attachment(name="a.ogg", url="/a.ogg", type="audio/ogg", size=3, duration_ms=4, waveform=[0.5, 1.0])
+PICTURE = Attachment(id="f1", name="a.png", url="https://example.org/a.png", type="image/png", size=3)
+RICH = {
+    **PLAIN,
+    "tempId": "t1",
+    "tempHash": "h",
+    "replyTo": "m0",
+    "attachments": [SOUND.model_dump(), PICTURE.model_dump()],
+    "editedAt": MOMENT,
+    "isDeleted": True,
+    "reactions": {"👍": ["bob"]},
+    "mentions": ["bob"],
+}
+
+
+@pytest.mark.parametrize("document", [PLAIN, RICH], ids=["plain", "rich"])
+def test_both_ways_of_writing_a_message_are_equal(document: dict[str, Any]) -> None:
+    assert json.loads(encode_message(document)) == json.loads(to_message(document).encode())
+
+
+def test_a_temp_id_is_for_its_sender_alone() -> None:
+    assert to_message(RICH, "alice").temp_id == "t1"
+    assert to_message(RICH, "bob").temp_id is None
+    assert b"t1" not in encode_message(RICH)
