@@ -2,13 +2,15 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Annotated, Any
 
 import aio_pika
 import typer
-from aio_pika.abc import AbstractIncomingMessage
+from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 
 from contracts.topology import Topology
 from services import amqp
@@ -17,65 +19,74 @@ from services.settings import ServiceSettings, load
 dead = typer.Typer(no_args_is_help=True, help="Commands and events that could not be handled.")
 GET_TIMEOUT = 5.0
 SHOWN = 200  # characters of a body
+Ids = Annotated[list[str] | None, typer.Argument(help="ids, as `list` shows them")]
+All = Annotated[bool, typer.Option("--all", help="every dead letter")]
+
+
+@dataclass(frozen=True)
+class Letter:
+    """One dead letter. Its id stays the same wherever it is in the queue: looking at it may move it."""
+
+    id: str
+    since: str
+    service: str
+    reason: str
+    exchange: str
+    routing_key: str
+    message: AbstractIncomingMessage
 
 
 @dead.command("list")
-def list_letters(limit: int = typer.Option(100, min=1, help="at most so many")) -> None:
+def list_letters(limit: int = typer.Option(1000, min=1, help="look at no more than so many")) -> None:
     """Show the dead letters, oldest first. Nothing is removed."""
 
-    async def show(number: int, letter: AbstractIncomingMessage) -> bool:
-        headers = letter.headers
-        reason = str(headers.get("x-reason") or _broker_reason(headers))
-        service, since = str(headers.get("x-service", "broker")), str(headers.get("x-first-failed-at", "?"))
-        print(f"{number}  {since}  {service}  {letter.routing_key}  {reason}")
-        print(f"   {letter.body.decode(errors='replace')[:SHOWN]}")
-        return False
+    async def show() -> None:
+        async with _letters(limit) as (letters, _):
+            for letter in letters:
+                print(f"{letter.id}  {letter.since}  {letter.service}  {letter.message.routing_key}  {letter.reason}")
+                print(f"   {letter.message.body.decode(errors='replace')[:SHOWN]}")
+            if not letters:
+                print("There are no dead letters.")
 
-    _run(_each(show, limit))
+    _run(show())
 
 
 @dead.command()
-def replay(
-    number: Annotated[int | None, typer.Argument(help="as `list` shows it; all without")] = None,
-) -> None:
-    """Publish dead letters again where they came from, and remove each once the broker has it."""
-    settings = load(ServiceSettings)
-    commands = settings.topology.commands.name
+def replay(ids: Ids = None, everything: All = False) -> None:
+    """Publish dead letters again to whom they were for, and remove each once the broker has it."""
 
-    async def again(this: int, letter: AbstractIncomingMessage) -> bool:
-        if number is not None and this != number:
-            return False
-        exchange = str(letter.headers.get("x-exchange", commands))
-        routing_key = str(letter.headers.get("x-routing-key", letter.routing_key))
-        connection = await aio_pika.connect(settings.amqp_url)
-        async with connection:
-            channel = await connection.channel(on_return_raises=True)
-            target = await channel.get_exchange(exchange)
-            await target.publish(
-                aio_pika.Message(letter.body, delivery_mode=aio_pika.DeliveryMode.PERSISTENT), routing_key
-            )
-        print(f"{this}  replayed to {exchange} {routing_key}")
-        return True
+    async def again(letter: Letter, channel: AbstractChannel) -> None:
+        exchange = await channel.get_exchange(letter.exchange) if letter.exchange else channel.default_exchange
+        message = letter.message
+        await exchange.publish(
+            aio_pika.Message(
+                message.body,
+                content_type=message.content_type,
+                message_id=message.message_id,
+                headers={name: value for name, value in message.headers.items() if not name.startswith("x-")},
+                delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+            ),
+            letter.routing_key,
+        )
+        print(f"{letter.id}  replayed to {letter.exchange or 'the queue'} {letter.routing_key}")
 
-    _run(_each(again))
+    _run(_each(ids, everything, again))
 
 
 @dead.command()
 def drop(
-    number: Annotated[int | None, typer.Argument(help="as `list` shows it")] = None,
-    everything: bool = typer.Option(False, "--all", help="drop every dead letter"),
+    ids: Ids = None,
+    everything: All = False,
+    yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
 ) -> None:
     """Remove dead letters for ever."""
-    if number is None and not everything:
-        raise typer.BadParameter("name a number, or --all")
+    if everything and not yes:
+        typer.confirm("Remove every dead letter for ever?", abort=True)
 
-    async def remove(this: int, letter: AbstractIncomingMessage) -> bool:
-        if everything or this == number:
-            print(f"{this}  dropped {letter.routing_key}")
-            return True
-        return False
+    async def forget(letter: Letter, _: AbstractChannel) -> None:
+        print(f"{letter.id}  dropped {letter.message.routing_key}")
 
-    _run(_each(remove))
+    _run(_each(ids, everything, forget))
 
 
 def topology() -> None:
@@ -105,37 +116,62 @@ def _print(names: Topology) -> None:
         print(f"  {binding.exchange} --{binding.routing_key or '*'}--> {binding.queue}")
 
 
-async def _each(handle: Callable[[int, AbstractIncomingMessage], Awaitable[bool]], limit: int | None = None) -> None:
-    """Every dead letter that is there now, with its number; True removes it, all others go back in their order."""
-    settings = load(ServiceSettings)
-    async with _letters(settings) as queue:
-        count = queue.declaration_result.message_count or 0
-        if count == 0:
-            print("There are no dead letters.")
-        for number in range(1, min(count, limit or count) + 1):
-            letter = await queue.get(fail=False, timeout=GET_TIMEOUT)
-            if letter is None:
-                return
-            if await handle(number, letter):
-                await letter.ack()
+async def _each(
+    ids: list[str] | None,
+    everything: bool,
+    handle: Callable[[Letter, AbstractChannel], Coroutine[Any, Any, None]],
+) -> None:
+    """Handle the letters that are named, then remove them; complain about those that are not there."""
+    if not ids and not everything:
+        raise typer.BadParameter("name the letters by their ids, or --all")
+    async with _letters() as (letters, channel):
+        wanted = [letter for letter in letters if everything or letter.id in (ids or ())]
+        for letter in wanted:
+            await handle(letter, channel)
+            await letter.message.ack()
+    missing = set(ids or ()) - {letter.id for letter in wanted}
+    if missing:
+        print(f"There is no dead letter {', '.join(sorted(missing))}.")
+        raise typer.Exit(1)
 
 
 @asynccontextmanager
-async def _letters(settings: ServiceSettings) -> AsyncIterator[aio_pika.abc.AbstractQueue]:
+async def _letters(limit: int | None = None) -> AsyncIterator[tuple[list[Letter], AbstractChannel]]:
+    """The dead letters that are there now, oldest first; those that are not acknowledged go back in the end."""
+    settings = load(ServiceSettings)
     connection = await aio_pika.connect(settings.amqp_url)
-    # What is not acknowledged when the connection closes goes back to its place.
     async with connection:
-        channel = await connection.channel()
-        letters = settings.topology.dead_letters
-        yield await channel.declare_queue(letters.name, durable=True, arguments=letters.arguments)
+        channel = await connection.channel(on_return_raises=True)
+        declared = settings.topology.dead_letters
+        queue = await channel.declare_queue(declared.name, durable=True, arguments=declared.arguments)
+        letters = []
+        count = queue.declaration_result.message_count or 0
+        for _ in range(min(count, limit or count)):
+            message = await queue.get(fail=False, timeout=GET_TIMEOUT)
+            if message is None:
+                break
+            letters.append(_letter(message))
+        yield sorted(letters, key=lambda letter: letter.since), channel
 
 
-def _broker_reason(headers: Any) -> str:
-    deaths = headers.get("x-death") or [{}]
-    return f"{deaths[0].get('reason', 'unknown')} in {deaths[0].get('queue', 'unknown')}"
+def _letter(message: AbstractIncomingMessage) -> Letter:
+    headers = message.headers
+    death: Any = (headers.get("x-death") or [{}])[0]  # type: ignore[index]  # set aside by the broker itself
+    since = str(headers.get("x-first-failed-at") or death.get("time", "?"))
+    routing_key = message.routing_key or ""
+    digest = blake2b(b"\0".join((since.encode(), routing_key.encode(), message.body)), digest_size=4)
+    return Letter(
+        id=digest.hexdigest(),
+        since=since,
+        service=str(headers.get("x-service", "broker")),
+        reason=str(headers.get("x-reason") or f"{death.get('reason', 'unknown')} in {death.get('queue', 'unknown')}"),
+        exchange=str(headers.get("x-exchange", "")),
+        routing_key=str(headers.get("x-routing-key") or death.get("queue", "")),
+        message=message,
+    )
 
 
-def _run(work: Any) -> None:
+def _run(work: Coroutine[Any, Any, None]) -> None:
     try:
         asyncio.run(work)
     except (OSError, aio_pika.exceptions.AMQPError) as error:

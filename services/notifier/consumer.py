@@ -1,7 +1,6 @@
 """`notifier.events`: take a batch of events, tell those concerned, acknowledge."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 from pydantic import TypeAdapter, ValidationError
 from pymongo.errors import PyMongoError
@@ -9,7 +8,7 @@ from tenacity import retry_if_exception_type, wait_random_exponential
 from tenacity.asyncio import AsyncRetrying
 
 from contracts import events, fanout
-from services.amqp import Broker, BrokerAway, Delivery, Inbox, Outgoing, Unroutable
+from services.amqp import Broker, BrokerAway, Delivery, Inbox, Outgoing, Unroutable, dead_letter
 from services.mongo import Database
 from services.notifier import metrics
 from services.notifier.recipients import notifications
@@ -63,7 +62,7 @@ async def _handle(settings: Settings, broker: Broker, database: Database, delive
             event = _event.validate_json(delivery.body)
         except ValidationError as error:
             if error.errors()[0]["type"] != UNKNOWN:
-                await _set_aside(broker, delivery, str(error)[:500])
+                await _set_aside(broker, delivery, str(error))
             continue
         metrics.EVENTS.labels(event.type).inc()
         batch.append(event)
@@ -78,18 +77,7 @@ async def _handle(settings: Settings, broker: Broker, database: Database, delive
 async def _set_aside(broker: Broker, delivery: Delivery, reason: str) -> None:
     metrics.DEAD.inc()
     logger().error("dead letter", routing_key=delivery.routing_key, reason=reason)
-    await broker.publish(
-        Outgoing(
-            broker.topology.dead.name,
-            delivery.routing_key or "unknown",
-            delivery.body,
-            headers={
-                "x-reason": reason,
-                "x-service": "notifier",
-                "x-first-failed-at": datetime.now(UTC).isoformat(),
-                "x-exchange": broker.topology.events.name,
-                "x-routing-key": delivery.routing_key,
-            },
-            mandatory=True,
-        )
-    )
+    topology = broker.topology
+    # Back to this queue alone: everybody else has had the event.
+    back = ("", topology.notifier_queue.name)
+    await broker.publish(dead_letter(topology, "notifier", delivery.body, delivery.routing_key, reason, back=back))

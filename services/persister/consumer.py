@@ -9,7 +9,6 @@ import asyncio
 import itertools
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 from pydantic import ValidationError
 from pymongo.errors import BulkWriteError, ConnectionFailure, ExecutionTimeout, OperationFailure, PyMongoError
@@ -21,7 +20,7 @@ from contracts.commands import AnyCommand
 from contracts.errors import ErrorCode, Refusal
 from contracts.ids import traceparent_of
 from contracts.limits import BATCH_BYTES
-from services.amqp import Broker, BrokerAway, Channel, Delivery, Inbox, Outgoing, Unroutable
+from services.amqp import Broker, BrokerAway, Channel, Delivery, Inbox, Outgoing, Unroutable, dead_letter
 from services.mongo import Database
 from services.persister import conversations, messages, metrics, profiles
 from services.persister.outcome import Outcome, refused
@@ -195,7 +194,7 @@ class Consumer:
                     f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
                     for problem in error.errors(include_url=False, include_input=False, include_context=False)
                 )
-                await self._set_aside_surely(line, delivery, f"undecodable: {reason}"[:500])
+                await self._set_aside_surely(line, delivery, f"undecodable: {reason}")
         return decoded
 
     async def _set_aside_surely(self, line: bytes, delivery: Delivery, reason: str) -> None:
@@ -210,21 +209,8 @@ class Consumer:
         metrics.DEAD.inc()
         logger().error("dead letter", routing_key=routing_key, reason=reason)
         topology = self._broker.topology
-        await self._broker.publish(
-            Outgoing(
-                topology.dead.name,
-                routing_key,
-                body,
-                headers={
-                    "x-reason": reason,
-                    "x-service": "persister",
-                    "x-first-failed-at": datetime.now(UTC).isoformat(),
-                    "x-exchange": topology.commands.name,
-                    "x-routing-key": routing_key,
-                },
-                mandatory=True,
-            )
-        )
+        back = (topology.commands.name, routing_key)
+        await self._broker.publish(dead_letter(topology, "persister", body, routing_key, reason, back=back))
 
     async def _publish(self, batch: Sequence[AnyCommand], outcomes: dict[str, Outcome]) -> None:
         """Events, fan-out, replies and follow-ups, all confirmed, and the newest messages noted."""
