@@ -7,6 +7,7 @@ from typing import Any
 import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import Response
+from structlog.tracebacks import ExceptionDictTransformer
 
 from services.settings import ServiceSettings
 
@@ -24,9 +25,13 @@ def start_logging(settings: ServiceSettings, service: str, instance: str) -> Non
     ]
     text = settings.log_format == "text" or (settings.log_format == "auto" and sys.stderr.isatty())
     last: list[Any] = (
-        [structlog.dev.ConsoleRenderer()]
+        [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
         if text
-        else [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        else [
+            # Never with local variables: they hold tokens, secrets and what people write.
+            structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False)),
+            structlog.processors.JSONRenderer(),
+        ]
     )
     handler = logging.StreamHandler()
     handler.setFormatter(
