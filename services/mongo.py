@@ -1,5 +1,6 @@
 """The connection to MongoDB, the creation of a service's collections, and what every service reads of them alike."""
 
+import sys
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import orjson
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorDatabase
 from pymongo import IndexModel
-from pymongo.errors import PyMongoError
+from pymongo.errors import ConfigurationError, InvalidURI, PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
@@ -27,7 +28,21 @@ def connect(settings: ServiceSettings, name: str) -> tuple[AsyncIOMotorClient[di
 
     Reading by majority means that nothing is shown which an election could take back.
     """
-    client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(
+    try:
+        client = _client(settings, name)
+    except (ConfigurationError, InvalidURI, ValueError) as error:
+        print(f"MONGODB_URL: {error}", file=sys.stderr)
+        sys.exit(2)
+    database = client.get_database(
+        settings.mongodb_database,
+        write_concern=WriteConcern(w="majority", j=True, wtimeout=TIMEOUT_MS),
+        read_concern=ReadConcern("majority"),
+    )
+    return client, database
+
+
+def _client(settings: ServiceSettings, name: str) -> AsyncIOMotorClient[dict[str, Any]]:
+    return AsyncIOMotorClient(
         settings.mongodb_url,
         appname=name,
         tz_aware=True,
@@ -37,12 +52,6 @@ def connect(settings: ServiceSettings, name: str) -> tuple[AsyncIOMotorClient[di
         # Retrying belongs to who knows whether it is worth it: the persister's batch loop, the client's next try.
         retryWrites=True,
     )
-    database = client.get_database(
-        settings.mongodb_database,
-        write_concern=WriteConcern(w="majority", j=True, wtimeout=TIMEOUT_MS),
-        read_concern=ReadConcern("majority"),
-    )
-    return client, database
 
 
 async def create_collections(database: Database, owner: Owner) -> None:

@@ -2,8 +2,9 @@
 
 import sys
 from typing import Annotated, Literal, TypeVar
+from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contracts.topology import Topology
@@ -12,7 +13,7 @@ from contracts.topology import Topology
 class ServiceSettings(BaseSettings):
     """Environment variables carry the upper-case names of the fields."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, allow_inf_nan=False)
 
     amqp_url: str = Field(
         "amqp://guest:guest@127.0.0.1:5672/",
@@ -24,8 +25,14 @@ class ServiceSettings(BaseSettings):
         pattern=r"^mongodb(\+srv)?://[^/?#]+",
         description="MongoDB, a replica set (it may have one node)",
     )
-    mongodb_database: str = Field("palabre", description="database of this environment")
-    prefix: str = Field("", description="put before every exchange's and queue's name, to share a virtual host")
+    mongodb_database: str = Field(
+        "palabre", pattern=r"^[A-Za-z0-9_-]{1,63}$", description="database of this environment"
+    )
+    prefix: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9._-]{0,50}$",
+        description="put before every exchange's and queue's name, to share a virtual host",
+    )
     partitions: Annotated[int, Field(ge=1, le=100)] = Field(
         16,
         description="queues that commands are spread over; the same for all services, and not to be changed later",
@@ -34,6 +41,13 @@ class ServiceSettings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least severe line logged")
     log_format: Literal["auto", "json", "text"] = Field("auto", description="auto: text on a terminal, else JSON")
     shutdown_timeout: float = Field(30.0, gt=0, description="seconds that a stop may take after SIGTERM")
+
+    @field_validator("amqp_url")
+    @classmethod
+    def _port_of(cls, url: str) -> str:
+        if urlsplit(url).port == 0:  # raises ValueError for what is no port at all
+            raise ValueError("0 is no port")
+        return url
 
     @property
     def topology(self) -> Topology:

@@ -1,5 +1,6 @@
 """What can be set for a gateway, beside what every service has."""
 
+import re
 from typing import Annotated, Self
 
 from pydantic import Field, SecretStr, model_validator
@@ -20,7 +21,9 @@ class Settings(ServiceSettings):
         SecretStr(DEVELOPMENT_SECRET),
         description="key of HS256 tokens, at least 32 bytes; unused with JWT_JWKS_URL",
     )
-    jwt_jwks_url: str | None = Field(None, description="where the keys of RS256, ES256 and EdDSA tokens are published")
+    jwt_jwks_url: str | None = Field(
+        None, pattern=r"^https?://[^/]", description="where the keys of RS256, ES256 and EdDSA tokens are published"
+    )
     jwt_issuer: str | None = Field(None, description="the `iss` that a token must have")
     jwt_audience: str | None = Field(None, description="the `aud` that a token must have")
     jwt_leeway: float = Field(30.0, ge=0, description="seconds by which clocks may differ")
@@ -61,6 +64,9 @@ class Settings(ServiceSettings):
         origins = values.get("allowed_origins")
         if isinstance(origins, str):
             parts = tuple(part.strip().rstrip("/") for part in origins.split(",") if part.strip())
+            for part in parts:
+                if not re.fullmatch(r"\*|https?://[^/\s]+", part):
+                    raise ValueError(f"ALLOWED_ORIGINS: {part!r} is no origin, as https://chat.example.org")
             return {**values, "allowed_origins": parts}
         return values
 

@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
+import pytest
 from pydantic_settings import BaseSettings
 
 from services.gateway.settings import Settings as Gateway
 from services.notifier.settings import Settings as Notifier
 from services.persister.settings import Settings as Persister
-from services.settings import ServiceSettings, WorkerSettings
+from services.settings import ServiceSettings, WorkerSettings, load
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 HEAD = """# Configuration
@@ -51,6 +52,35 @@ def _default(name: str, value: object) -> str:
 
 def test_the_page_is_fresh() -> None:
     assert PAGE.read_text() == page()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("AMQP_URL", "http://127.0.0.1"),
+        ("AMQP_URL", "amqp://127.0.0.1:port/"),
+        ("AMQP_URL", "rabbit"),
+        ("MONGODB_URL", "mongodb://"),
+        ("MONGODB_DATABASE", "a/b$"),
+        ("PREFIX", "a b*#"),
+        ("PARTITIONS", "0"),
+        ("SHUTDOWN_TIMEOUT", "inf"),
+        ("PORT", "http"),
+        ("SEND_TIMEOUT", "0"),
+        ("JWT_JWKS_URL", "keys"),
+        ("ALLOWED_ORIGINS", "https://a.example, garbage"),
+        ("RATE_SENDS", "many"),
+    ],
+)
+def test_a_bad_variable_is_named(
+    variable: str, value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AUTH_DEV", "1")
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SystemExit) as ended:
+        load(Gateway)
+    assert ended.value.code == 2
+    assert variable in capsys.readouterr().err
 
 
 if __name__ == "__main__":
