@@ -126,7 +126,7 @@ def routing_key(command: AnyCommand, partitions: int) -> str:
 
 
 def pack(commands: Iterable[AnyCommand]) -> bytes:
-    """The body of one AMQP message: one command a line."""
+    """The body of one AMQP message: one command a line, as `encode` writes it."""
     return b"\n".join(command.encode() for command in commands)
 
 

@@ -24,13 +24,13 @@ class Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """The first signal drains, a second one ends at once."""
         if self.draining is not None:
-            super().handle_exit(sig, frame)
+            self.force_exit = True
             return
         loop = asyncio.get_running_loop()
-        self.draining = loop.create_task(self._drain(sig))
+        self.draining = loop.create_task(self._drain())
         loop.call_soon_threadsafe(lambda: None)  # wakes the loop: signals arrive between two of its turns
 
-    async def _drain(self, sig: int) -> None:
+    async def _drain(self) -> None:
         try:
             gateway = self._app.state.gateway
             async with asyncio.timeout(gateway.settings.shutdown_timeout):
@@ -40,7 +40,7 @@ class Server(uvicorn.Server):
         except Exception:
             logger().exception("draining failed")
         finally:
-            super().handle_exit(sig, None)
+            self.should_exit = True  # super's way would end the process by the signal, as if it had failed
 
 
 def main() -> None:

@@ -4,26 +4,28 @@ import asyncio
 import base64
 import binascii
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+import orjson
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import Field, StringConstraints
 from starlette.responses import JSONResponse
 
 from contracts import commands, fanout, limits
-from contracts.conversation import Conversation, Profile
+from contracts.conversation import Conversation, Member, Profile
 from contracts.errors import ErrorCode, Refusal
 from contracts.ids import direct_conversation_id
 from contracts.message import Attachment, Message
 from contracts.shape import Id, Shape, optional
 from services.gateway import auth
 from services.gateway.auth import Identity
-from services.gateway.bodies import StrictRoute
+from services.gateway.bodies import strict_route
 from services.gateway.history import reading
 from services.gateway.ingress import new_id
 from services.gateway.limits import take
-from services.gateway.problems import InvalidField
+from services.gateway.problems import PROBLEMS, InvalidField
 from services.gateway.session import content_of
 from services.gateway.websocket import Gateway
 
@@ -67,6 +69,41 @@ class DevelopmentToken(Shape):
     user_id: Id | None = optional()
 
 
+class People(Shape):
+    """A page of people."""
+
+    items: list[Profile]
+    next_cursor: str | None
+
+
+class Conversations(Shape):
+    """A page of conversations."""
+
+    items: list[Conversation]
+    next_cursor: str | None
+
+
+class Members(Shape):
+    """A page of members."""
+
+    items: list[Member]
+    next_cursor: str | None
+
+
+class Messages(Shape):
+    """A page of messages, in rising `seq`."""
+
+    items: list[Message]
+    has_more: bool
+
+
+class Token(Shape):
+    """A development token."""
+
+    token: str
+    user_id: Id
+
+
 def gateway_of(request: Request) -> Gateway:
     """The parts of this process."""
     gateway: Gateway = request.app.state.gateway
@@ -76,9 +113,10 @@ def gateway_of(request: Request) -> Gateway:
 The = Annotated[Gateway, Depends(gateway_of)]
 
 
-async def caller_of(gateway: The, authorization: Annotated[str | None, Header()] = None) -> Identity:
-    """Who calls, from the bearer token (RFC 6750)."""
-    scheme, _, token = (authorization or "").partition(" ")
+async def authenticate(request: Request) -> None:
+    """Find out who calls, from the bearer token (RFC 6750), before anything else is read."""
+    gateway = gateway_of(request)
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise Refusal(ErrorCode.NOT_AUTHENTICATED)
     identity = await gateway.verifier.verify(token.strip())
@@ -86,20 +124,32 @@ async def caller_of(gateway: The, authorization: Annotated[str | None, Header()]
     if wait > 0:
         raise Refusal(ErrorCode.RATE_LIMITED, retry_after=wait)
     await gateway.profiles.store(identity.profile)
-    return identity
+    request.state.caller = identity
+
+
+def caller_of(
+    request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))]
+) -> Identity:
+    """Who calls."""
+    caller: Identity = request.state.caller
+    return caller
 
 
 Caller = Annotated[Identity, Depends(caller_of)]
-router = APIRouter(prefix="/api", route_class=StrictRoute)
+ConversationId = Annotated[Id, Path(alias="conversationId")]
+UserId = Annotated[Id, Path(alias="userId")]
+
+router = APIRouter(prefix="/api", route_class=strict_route(authenticate), responses=PROBLEMS)
+development = APIRouter(prefix="/api/dev", route_class=strict_route(), responses=PROBLEMS)
 
 
-@router.get("/me")
+@router.get("/me", response_model=Profile)
 async def me(caller: Caller) -> Response:
     """The caller's profile."""
     return _json(caller.profile)
 
 
-@router.get("/users")
+@router.get("/users", response_model=People)
 async def users(
     gateway: The,
     caller: Caller,
@@ -114,7 +164,7 @@ async def users(
     return _list(people, None if following is None else _encode_cursor([following]))
 
 
-@router.post("/conversations", status_code=201)
+@router.post("/conversations", status_code=201, response_model=Conversation)
 async def create_conversation(gateway: The, caller: Caller, body: NewConversation) -> Response:
     """Create a conversation, or find the direct one of these two."""
     others = [user for user in dict.fromkeys(body.member_ids) if user != caller.user_id]
@@ -137,7 +187,7 @@ async def create_conversation(gateway: The, caller: Caller, body: NewConversatio
     return await _conversation(gateway, caller, conversation_id, status=201)
 
 
-@router.get("/conversations")
+@router.get("/conversations", response_model=Conversations)
 async def conversations(
     gateway: The, caller: Caller, limit: Limit = limits.LIST_DEFAULT, cursor: str | None = None
 ) -> Response:
@@ -147,14 +197,14 @@ async def conversations(
     return _list(items, _next(following))
 
 
-@router.get("/conversations/{conversation_id}")
-async def conversation(gateway: The, caller: Caller, conversation_id: Id) -> Response:
+@router.get("/conversations/{conversationId}", response_model=Conversation)
+async def conversation(gateway: The, caller: Caller, conversation_id: ConversationId) -> Response:
     """One conversation with its members."""
     return await _conversation(gateway, caller, conversation_id)
 
 
-@router.patch("/conversations/{conversation_id}")
-async def rename(gateway: The, caller: Caller, conversation_id: Id, body: Rename) -> Response:
+@router.patch("/conversations/{conversationId}", response_model=Conversation)
+async def rename(gateway: The, caller: Caller, conversation_id: ConversationId, body: Rename) -> Response:
     """Rename it (admins)."""
     await gateway.ingress.request(
         commands.RenameConversation(**_command(gateway, caller), conversation_id=conversation_id, name=body.name)
@@ -162,8 +212,8 @@ async def rename(gateway: The, caller: Caller, conversation_id: Id, body: Rename
     return await _conversation(gateway, caller, conversation_id)
 
 
-@router.delete("/conversations/{conversation_id}", status_code=204)
-async def delete(gateway: The, caller: Caller, conversation_id: Id) -> Response:
+@router.delete("/conversations/{conversationId}", status_code=204)
+async def delete(gateway: The, caller: Caller, conversation_id: ConversationId) -> Response:
     """Delete it for everybody (admins)."""
     await gateway.ingress.request(
         commands.DeleteConversation(**_command(gateway, caller), conversation_id=conversation_id)
@@ -171,11 +221,11 @@ async def delete(gateway: The, caller: Caller, conversation_id: Id) -> Response:
     return Response(status_code=204)
 
 
-@router.get("/conversations/{conversation_id}/members")
+@router.get("/conversations/{conversationId}/members", response_model=Members)
 async def members(
     gateway: The,
     caller: Caller,
-    conversation_id: Id,
+    conversation_id: ConversationId,
     limit: Limit = limits.LIST_PAGE,
     cursor: str | None = None,
 ) -> Response:
@@ -186,8 +236,8 @@ async def members(
     return _list(items, _next(following))
 
 
-@router.post("/conversations/{conversation_id}/members")
-async def add_members(gateway: The, caller: Caller, conversation_id: Id, body: NewMembers) -> Response:
+@router.post("/conversations/{conversationId}/members", response_model=Conversation)
+async def add_members(gateway: The, caller: Caller, conversation_id: ConversationId, body: NewMembers) -> Response:
     """Bring people in (admins)."""
     await gateway.ingress.request(
         commands.AddMembers(**_command(gateway, caller), conversation_id=conversation_id, member_ids=body.user_ids)
@@ -195,8 +245,8 @@ async def add_members(gateway: The, caller: Caller, conversation_id: Id, body: N
     return await _conversation(gateway, caller, conversation_id)
 
 
-@router.delete("/conversations/{conversation_id}/members/{user_id}", status_code=204)
-async def remove_member(gateway: The, caller: Caller, conversation_id: Id, user_id: Id) -> Response:
+@router.delete("/conversations/{conversationId}/members/{userId}", status_code=204)
+async def remove_member(gateway: The, caller: Caller, conversation_id: ConversationId, user_id: UserId) -> Response:
     """Take somebody out (admins), or leave."""
     await gateway.ingress.request(
         commands.RemoveMember(**_command(gateway, caller), conversation_id=conversation_id, member_id=user_id)
@@ -204,11 +254,11 @@ async def remove_member(gateway: The, caller: Caller, conversation_id: Id, user_
     return Response(status_code=204)
 
 
-@router.get("/conversations/{conversation_id}/messages")
+@router.get("/conversations/{conversationId}/messages", response_model=Messages)
 async def messages(
     gateway: The,
     caller: Caller,
-    conversation_id: Id,
+    conversation_id: ConversationId,
     before_seq: Annotated[int | None, Query(alias="beforeSeq", ge=0, le=2**53 - 1)] = None,
     after_seq: Annotated[int | None, Query(alias="afterSeq", ge=0, le=2**53 - 1)] = None,
     limit: Annotated[int, Query(ge=1, le=limits.HISTORY_PAGE)] = limits.HISTORY_DEFAULT,
@@ -231,11 +281,16 @@ async def messages(
     )
 
 
-@router.post("/conversations/{conversation_id}/messages", status_code=201)
+@router.post(
+    "/conversations/{conversationId}/messages",
+    status_code=201,
+    response_model=Message,
+    responses={200: {"model": Message, "description": "It was stored before, under the same key."}},
+)
 async def send(
     gateway: The,
     caller: Caller,
-    conversation_id: Id,
+    conversation_id: ConversationId,
     body: NewMessage,
     idempotency_key: Annotated[Id | None, Header()] = None,
 ) -> Response:
@@ -258,7 +313,7 @@ async def send(
     return _json(message, 200 if isinstance(answer, fanout.Reply) else 201)
 
 
-@router.post("/dev/token")
+@development.post("/token", response_model=Token)
 async def development_token(gateway: The, body: DevelopmentToken) -> Response:
     """A token for anybody, in development only."""
     if not gateway.settings.auth_dev:
@@ -311,7 +366,7 @@ def _encode_cursor(parts: list[str]) -> str:
 
 def _decode_cursor(cursor: str, length: int) -> list[str]:
     try:
-        parts = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        parts = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     except (binascii.Error, ValueError) as error:
         raise InvalidField("cursor: not one that was given") from error
     if not isinstance(parts, list) or len(parts) != length or not all(isinstance(p, str) for p in parts):
@@ -328,6 +383,6 @@ def _time_cursor(cursor: str | None) -> tuple[datetime, str] | None:
         return None
     moment, last_id = _decode_cursor(cursor, 2)
     try:
-        return datetime.fromisoformat(moment), last_id
-    except ValueError as error:
+        return datetime.fromisoformat(moment).astimezone(UTC), last_id
+    except (ValueError, OverflowError) as error:
         raise InvalidField("cursor: not one that was given") from error

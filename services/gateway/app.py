@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 from fastapi import FastAPI, WebSocket
+from fastapi.middleware.cors import CORSMiddleware
 from starlette.responses import JSONResponse, Response
 
 from contracts.errors import CloseCode
@@ -76,6 +77,16 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI(title="Palabre", lifespan=lifespan, docs_url="/api/docs", openapi_url="/api/openapi.json")
     problems.install(app)
     app.include_router(api.router)
+    app.include_router(api.development)
+    if settings.allowed_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.allowed_origins,
+            allow_methods=["GET", "POST", "PATCH", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "Idempotency-Key"],
+            expose_headers=["Retry-After"],
+            max_age=600,
+        )
 
     @app.websocket("/ws/chat")
     async def chat(websocket: WebSocket) -> None:

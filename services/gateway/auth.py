@@ -19,8 +19,8 @@ from services.telemetry import logger
 ASYMMETRIC = ["RS256", "ES256", "EdDSA"]
 JWKS_TIMEOUT = 3.0
 JWKS_AGE = 600.0  # seconds after which the keys are fetched again
-JWKS_RETRY = 1.0  # seconds between two fetches while none succeeds
-JWKS_PAUSE = 10.0  # seconds between two fetches because of an unknown `kid`: strangers must not make us ask for ever
+JWKS_RETRY = 10.0  # likewise, while the last fetch failed
+JWKS_PAUSE = 2.0  # seconds between two fetches because of an unknown `kid`
 TOKEN_LENGTH = 8192
 DEVELOPMENT_HOURS = 24
 
@@ -94,15 +94,19 @@ class Verifier:
     async def _key(self, kid: str | None) -> Any:
         """The key that a token names.
 
-        Known keys serve while newer ones are fetched beside. A token with a key that is not known waits for one fetch,
-        unless there was one just now.
+        Known keys serve while newer ones are fetched beside. A token with a key that is not known waits for the next
+        fetch; strangers make us fetch once in `JWKS_PAUSE`, not more.
         """
         known = self._known(kid)
         age = time.monotonic() - self._tried
-        if known is None and age > (JWKS_PAUSE if self._fetched else JWKS_RETRY):
-            await asyncio.shield(self._fetch())
+        if known is None:
+            # It may have been rotated in since the last fetch.
+            await asyncio.sleep(max(0.0, JWKS_PAUSE - age))
             known = self._known(kid)
-        elif age > (JWKS_AGE if self._fetched else JWKS_PAUSE):
+            if known is None:
+                await asyncio.shield(self._fetch())
+                known = self._known(kid)
+        elif age > (JWKS_AGE if self._fetched else JWKS_RETRY):
             self._fetch()
         if known is not None:
             return known

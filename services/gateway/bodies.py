@@ -1,13 +1,16 @@
 """Bodies of REST calls: bounded, and JSON as RFC 8259 has it (no NaN, no half of a surrogate pair, no endless nesting)."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import orjson
 from fastapi import HTTPException, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 
+from contracts.errors import Refusal
 from contracts.limits import BODY_BYTES
+from services.gateway.problems import failure
 
 
 class StrictRequest(Request):
@@ -31,14 +34,31 @@ class StrictRequest(Request):
         return orjson.loads(await self.body())
 
 
-class StrictRoute(APIRoute):
-    """Reads its bodies as above (https://fastapi.tiangolo.com/how-to/custom-request-and-route/)."""
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The handler of FastAPI, with our request."""
-        handler = super().get_route_handler()
 
-        async def strict(request: Request) -> Response:
-            return await handler(StrictRequest(request.scope, request.receive))
+def strict_route(before: Callable[[Request], Awaitable[None]] | None = None) -> type[APIRoute]:
+    """Routes that read their bodies as above, after `before`, which may refuse the call.
 
-        return strict
+    FastAPI would read the body first, also of strangers
+    (https://fastapi.tiangolo.com/how-to/custom-request-and-route/).
+    """
+
+    class StrictRoute(APIRoute):
+        def get_route_handler(self) -> Handler:
+            handler = super().get_route_handler()
+
+            async def strict(request: Request) -> Response:
+                try:
+                    if before is not None:
+                        await before(request)
+                    return await handler(StrictRequest(request.scope, request.receive))
+                except (Refusal, HTTPException, RequestValidationError):
+                    raise
+                except Exception as error:
+                    # Further out it would be logged again, and cost the connection.
+                    return failure(error)
+
+            return strict
+
+    return StrictRoute

@@ -26,6 +26,8 @@ PREFETCH = 200
 PAIRS_AT_ONCE = 2000  # memberships looked at in one read
 REMEMBERED = 10_000  # notifications that are recognised when they come again
 HEAL_AGAIN = 1.0  # seconds until a hole that could not be read is tried again
+HEAL_PORTION = 25  # messages of a hole that are read and sent at once; each may have 32 KiB
+HEAL_PAUSE = 0.01  # seconds between two portions
 HEADS_AT_ONCE = 500
 
 
@@ -109,6 +111,8 @@ class Egress:
         for connection in told:
             connection.outbox.write(frame)
         self.hub.evict(item.conversation_id, item.removed or ())
+        for user_id in item.removed or ():
+            self.typing.stopped(item.conversation_id, user_id)
         if item.update_type == "deleted" and room is not None:
             for connection in [*room.members, *room.joining]:
                 self.hub.leave(connection, item.conversation_id)
@@ -134,14 +138,15 @@ class Egress:
                 if below - above - 1 > self._settings.resume_limit:
                     self.hub.give_up(conversation_id, below - 1)
                     return
-                found = await self._history.missed(conversation_id, above, below)
+                until = min(below, above + 1 + HEAL_PORTION)
+                found = await self._history.missed(conversation_id, above, until)
         except Refusal:
             await asyncio.sleep(HEAL_AGAIN)
             self.hub.unhealed(conversation_id)
             self.hub.behind(conversation_id, below - 1)
             return
         logger().info("hole healed", conversation=conversation_id, above=above, below=below, found=len(found))
-        if len(found) < below - above - 1:
+        if len(found) < until - above - 1:
             # Stored messages have no holes, so the conversation was deleted meanwhile: there is nothing to wait for.
             self.hub.give_up(conversation_id, below - 1)
             return
@@ -154,6 +159,9 @@ class Egress:
                 ),
             )
         self.hub.fill(conversation_id, [_numbered(message) for message in found])
+        if until < below:
+            await asyncio.sleep(HEAL_PAUSE)  # for the sockets to take them
+            self.hub.behind(conversation_id, below - 1)
 
     async def catch_up(self) -> None:
         """Fetch what RabbitMQ did not bring: messages, and the end of memberships."""

@@ -7,12 +7,15 @@ held for it, so that between its replay and the live messages there is neither g
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from typing import NamedTuple, Protocol
 
 from contracts import frames
 from services.gateway import metrics
 from services.gateway.outbox import Outbox
 from services.gateway.wire import prepare
+
+HELD = 200  # messages that are held for one joining connection; what is more is read from the history again
 
 
 class Connection(Protocol):
@@ -43,6 +46,18 @@ class Room:
     joining: dict[Connection, list[Numbered]] = field(default_factory=dict)
     held: dict[int, Numbered] = field(default_factory=dict)
     healing: bool = False
+
+
+class Join(Enum):
+    """How a join ended.
+
+    GONE: the connection left, or was removed from the conversation, meanwhile.
+    BEHIND: more was delivered here since the history was read than is held: read on from the end of the replay.
+    """
+
+    DONE = auto()
+    GONE = auto()
+    BEHIND = auto()
 
 
 class Hub:
@@ -85,29 +100,23 @@ class Hub:
         self.leave(connection, conversation_id)
         self.rooms.setdefault(conversation_id, Room()).joining[connection] = []
 
-    def finish_join(self, connection: Connection, conversation_id: str, head: int, replay: Callable[[], None]) -> bool:
-        """Send the replay, which ends with `head`, and what was held above it; then it is live.
-
-        Returns False when the connection left, or was removed from the conversation, meanwhile.
-        """
+    def finish_join(self, connection: Connection, conversation_id: str, head: int) -> "Join":
+        """The replay, which ended with `head`, is sent: send what was held above it, and be live."""
         room = self.rooms.get(conversation_id)
         if room is None or connection not in room.joining:
-            return False
-        held = room.joining.pop(connection)
-        replay()
+            return Join.GONE
+        held = [message for message in room.joining[connection] if message.seq > head]
+        if room.last is not None and room.last > head and (not held or held[0].seq > head + 1):
+            return Join.BEHIND
+        del room.joining[connection]
+        for message in held:
+            connection.outbox.write(_frame(message, connection))
+        room.members[connection] = held[-1].seq if held else head
         connection.joined.add(conversation_id)
         if room.last is None:
-            room.members[connection] = head
             room.last = head
             self._advance(conversation_id, room)
-            return True
-        floor = head
-        for message in held:
-            if message.seq > floor:
-                connection.outbox.write(_frame(message, connection))
-                floor = message.seq
-        room.members[connection] = floor
-        return True
+        return Join.DONE
 
     def leave(self, connection: Connection, conversation_id: str) -> bool:
         """No more messages of this conversation; returns whether it had joined."""
@@ -201,6 +210,8 @@ class Hub:
                 mine = connection.user_id == sender_id
                 connection.outbox.write(_frame(message, connection) if mine else common)
         for held in room.joining.values():
+            if len(held) == HELD:
+                held.clear()
             held.append(message)
 
     def broadcast(self, conversation_id: str, frame: frames.ServerFrame, *, but: str | None = None) -> None:

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import uuid_utils
 
@@ -42,6 +43,15 @@ def new_id() -> str:
     return uuid_utils.uuid7().hex
 
 
+class Queued(NamedTuple):
+    """A command that is JSON already."""
+
+    id: str
+    type: str
+    routing_key: str
+    line: bytes
+
+
 class Ingress:
     """Publishes commands, and gives up those that are not answered in time."""
 
@@ -50,7 +60,7 @@ class Ingress:
         self._broker = broker
         self._gateway_id = gateway_id
         self._pending: dict[str, Pending] = {}  # in the order of their deadlines, since all have the same time
-        self._queues: dict[int, deque[AnyCommand]] = {}
+        self._queues: dict[int, deque[Queued]] = {}
         self._publishing: set[asyncio.Task[None]] = set()
 
     @property
@@ -75,15 +85,16 @@ class Ingress:
         """
         if len(self._pending) >= self._settings.max_pending:
             raise Refusal(ErrorCode.UNAVAILABLE, "Too many requests wait for their answer.")
-        deadline = time.monotonic() + self._settings.send_timeout
-        self._pending[command.id] = Pending(answered, deadline)
-        metrics.PENDING.set(len(self._pending))
         partition = ids.partition_of(command.key, self._settings.partitions)
+        routing_key = commands.routing_key(command, self._settings.partitions)
+        queued = Queued(command.id, command.type, routing_key, command.encode())
+        self._pending[command.id] = Pending(answered, time.monotonic() + self._settings.send_timeout)
+        metrics.PENDING.set(len(self._pending))
         queue = self._queues.get(partition)
         if queue is not None:
-            queue.append(command)
+            queue.append(queued)
             return
-        self._queues[partition] = deque([command])
+        self._queues[partition] = deque([queued])
         task = asyncio.create_task(self._publish(partition))
         self._publishing.add(task)
         task.add_done_callback(self._publishing.discard)
@@ -146,24 +157,31 @@ class Ingress:
     async def _publish(self, partition: int) -> None:
         queue = self._queues[partition]
         while queue:
-            batch = _next_batch(queue)
-            live = [command for command in batch if command.id in self._pending]
-            if live and not await self._publish_batch(live):
-                queue.extendleft(reversed(live))
-                await asyncio.sleep(PAUSE)
+            batch = [queued for queued in _next_batch(queue) if queued.id in self._pending]
+            try:
+                if batch and not await self._publish_batch(batch):
+                    queue.extendleft(reversed(batch))
+                    await asyncio.sleep(PAUSE)
+            except Exception:
+                # Whatever is wrong with these, those behind them go on.
+                logger().exception("commands failed", count=len(batch))
+                for queued in batch:
+                    pending = self._pending.pop(queued.id, None)
+                    if pending is not None:
+                        pending.answered(Refusal(ErrorCode.INTERNAL))
         del self._queues[partition]
 
-    async def _publish_batch(self, batch: list[AnyCommand]) -> bool:
+    async def _publish_batch(self, batch: list[Queued]) -> bool:
         connected = self._broker.publisher.up.is_set()
         if connected:
-            for command in batch:
-                self._pending[command.id].handed_over = True
+            for queued in batch:
+                self._pending[queued.id].handed_over = True
         try:
             await self._broker.publish(
                 Outgoing(
                     self._broker.topology.commands.name,
-                    commands.routing_key(batch[0], self._settings.partitions),
-                    commands.pack(batch),
+                    batch[0].routing_key,
+                    b"\n".join([queued.line for queued in batch]),
                     content_type="application/x-ndjson",
                     mandatory=True,
                 ),
@@ -177,20 +195,13 @@ class Ingress:
         return True
 
 
-def _next_batch(queue: deque[AnyCommand]) -> list[AnyCommand]:
+def _next_batch(queue: deque[Queued]) -> list[Queued]:
     """The commands at the head of the queue that can share an AMQP message: of one type, not too many."""
     batch = [queue.popleft()]
-    size = _size(batch[0])
+    size = len(batch[0].line)
     while queue and len(batch) < BATCH_COMMANDS and queue[0].type == batch[0].type:
-        size += _size(queue[0])
+        size += len(queue[0].line)
         if size > BATCH_BYTES:
             break
         batch.append(queue.popleft())
     return batch
-
-
-def _size(command: AnyCommand) -> int:
-    """Bytes, roughly: what can be large is the content and the attachments."""
-    if isinstance(command, commands.SendMessage):
-        return 500 + 4 * len(command.content) + 3000 * len(command.attachments or ())
-    return 500

@@ -25,6 +25,9 @@ class Socket(Protocol):
     def write(self, frames: Sequence[bytes]) -> None:
         """Write prepared frames."""
 
+    async def taken(self) -> None:
+        """Returns when the peer has taken most of what waited, or is gone."""
+
     def close(self, code: int, reason: str = "") -> None:
         """Close at once."""
 
@@ -76,10 +79,20 @@ class Outbox:
 
     def offer(self, prepared: bytes) -> None:
         """Write a frame that may be dropped: typing, presence."""
-        if self._socket.waiting + self._size > self._bound // 2:
+        if self.half_full:
             metrics.DROPPED.inc()
             return
         self.write(prepared)
+
+    @property
+    def half_full(self) -> bool:
+        """Whether no more should be sent just now that could as well be sent later."""
+        return self._socket.waiting + self._size > self._bound // 2
+
+    async def taken(self) -> None:
+        """Returns when the peer has taken most of what waited, or takes nothing any more."""
+        self.flush()
+        await self._socket.taken()
 
     def flush(self) -> None:
         """Hand everything to the socket now."""

@@ -1,6 +1,7 @@
 """Refusals over REST: problem details (RFC 9457) with the code of the refusal."""
 
 import math
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -8,6 +9,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from contracts.errors import ErrorCode, Refusal
+from contracts.shape import Shape
 from services.gateway import metrics
 from services.telemetry import logger
 
@@ -17,6 +19,28 @@ class InvalidField(Refusal):
 
     def __init__(self, detail: str) -> None:
         super().__init__(ErrorCode.INVALID_FRAME, detail)
+
+
+class Problem(Shape):
+    """What a refused call is answered with."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: ErrorCode
+
+
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    "4XX": {"model": Problem, "description": "Refused; `code` says why."},
+    "5XX": {"model": Problem, "description": "Not possible now; `code` says whether to try again."},
+}
+
+
+def failure(error: Exception) -> JSONResponse:
+    """What went wrong on our side is for the log; the caller learns that it did."""
+    logger().error("call failed", exc_info=error)
+    return problem(500, ErrorCode.INTERNAL, ErrorCode.INTERNAL.sentence)
 
 
 def problem(status: int, code: ErrorCode, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:
@@ -48,17 +72,15 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
         problems = error.errors()
-        # What is no JSON at all is malformed (400); a field that is wrong is named (422).
-        status = 400 if any(p["type"] == "json_invalid" or p["loc"] == ("body",) for p in problems) else 422
+        # What is no JSON object at all is malformed (400); a field that is wrong is named (422).
+        if any(p["type"] == "json_invalid" for p in problems):
+            return problem(400, ErrorCode.INVALID_FRAME, f"The body is not JSON: {problems[0]['ctx']['error']}")
+        if any(p["loc"] == ("body",) for p in problems):
+            return problem(400, ErrorCode.INVALID_FRAME, "The body must be an object of the type application/json.")
         sentence = "; ".join(f"{'.'.join(str(part) for part in p['loc'][1:])}: {p['msg']}" for p in problems[:5])
-        return problem(status, ErrorCode.INVALID_FRAME, sentence)
+        return problem(422, ErrorCode.INVALID_FRAME, sentence)
 
     @app.exception_handler(HTTPException)
     async def http(_: Request, error: HTTPException) -> JSONResponse:
         code = ErrorCode.NOT_FOUND if error.status_code in (404, 405) else ErrorCode.INVALID_FRAME
-        return problem(error.status_code, code, str(error.detail))
-
-    @app.exception_handler(Exception)
-    async def failed(_: Request, error: Exception) -> JSONResponse:
-        logger().error("call failed", exc_info=error)
-        return problem(500, ErrorCode.INTERNAL, ErrorCode.INTERNAL.sentence)
+        return problem(error.status_code, code, str(error.detail), dict(error.headers or {}))

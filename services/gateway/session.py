@@ -11,7 +11,7 @@ import orjson
 from pydantic import ValidationError
 
 from contracts import frames, limits
-from contracts.errors import ErrorCode, Refusal
+from contracts.errors import CloseCode, ErrorCode, Refusal
 from services.gateway import metrics
 from services.gateway.auth import Identity
 from services.gateway.limits import Buckets, take
@@ -23,10 +23,10 @@ LATER = {"edit_message", "delete_message", "add_reaction", "remove_reaction", "m
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Answer with this frame; with `fatal`, close for too many invalid frames."""
+    """Answer with this frame, then close if there is a code."""
 
     frame: frames.ServerFrame
-    fatal: bool = False
+    close: CloseCode | None = None
 
 
 Outcome = frames.ClientFrame | Refused
@@ -74,8 +74,31 @@ class Session:
         try:
             frame = frames.CLIENT_FRAMES[kind].model_validate(body)
         except ValidationError as error:
-            return self._invalid_frame(_sentence(error), request_id)
+            return self._malformed(kind, body, error, request_id)
         return self._judge(frame, now)
+
+    def _malformed(self, kind: str, body: dict[str, Any], error: ValidationError, request_id: str | None) -> Refused:
+        """What a frame of a known type is answered with, whatever is wrong in it."""
+        sentence = _sentence(error)
+        if kind == "authenticate" and any(problem["loc"][:1] == ("token",) for problem in error.errors()):
+            refusal = Refusal(ErrorCode.INVALID_TOKEN, sentence)
+            metrics.REFUSALS.labels(refusal.code).inc()
+            return Refused(
+                frames.AuthError(request_id=request_id, error=refusal.detail, code=refusal.code),
+                CloseCode.AUTHENTICATION_FAILED,
+            )
+        refused = self._invalid_frame(sentence, request_id)
+        if kind != "send_message":
+            return refused
+        answer = frames.MessageError(
+            request_id=request_id,
+            error=sentence[:500],
+            code=ErrorCode.INVALID_FRAME,
+            temp_id=_text(body, "tempId"),
+            conversation_id=_text(body, "conversationId"),
+            retryable=False,
+        )
+        return Refused(answer, refused.close)
 
     def _judge(self, frame: frames.ClientFrame, now: float) -> Outcome:
         match frame:
@@ -116,9 +139,9 @@ class Session:
 
     def _invalid_frame(self, detail: str, request_id: str | None) -> Refused:
         self._invalid += 1
-        fatal = 0 < self._settings.max_invalid_frames <= self._invalid
+        too_many = 0 < self._settings.max_invalid_frames <= self._invalid
         refused = _error(ErrorCode.INVALID_FRAME, request_id, detail[:500])
-        return Refused(refused.frame, fatal)
+        return Refused(refused.frame, CloseCode.TOO_MANY_INVALID_FRAMES if too_many else None)
 
 
 def content_of(frame: Any) -> str:

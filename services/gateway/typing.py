@@ -1,4 +1,8 @@
-"""Who types where. Every gateway ends what it has shown, so that nobody types for ever after a gateway died."""
+"""Who types where.
+
+The gateway of the one who types tells the others when it ends; each of them also ends what it has shown, a little later,
+so that nobody types for ever after a gateway died.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -26,7 +30,8 @@ class Shown:
         elif conversation_id not in self._hub.rooms:
             return
         loop = asyncio.get_running_loop()
-        self._timers[key] = loop.call_later(self._timeout, self.stopped, conversation_id, user_id)
+        # A renewal is told RENEWAL later at most.
+        self._timers[key] = loop.call_later(self._timeout + RENEWAL, self.stopped, conversation_id, user_id)
         frame = frames.UserTyping(conversation_id=conversation_id, user_id=user_id, user_name=user_name)
         self._hub.broadcast(conversation_id, frame, but=user_id)
 
@@ -41,22 +46,32 @@ class Shown:
 
 
 class Told:
-    """What one connection has told the others, so that repetitions cost nothing."""
+    """What one connection has told the others: repetitions cost nothing, and it ends `timeout` after the last one."""
 
     def __init__(self, tell: Callable[[str, bool], None], timeout: float) -> None:
         self._tell = tell
         self._timeout = timeout
         self._since: dict[str, float] = {}
+        self._ends: dict[str, asyncio.TimerHandle] = {}
 
     def start(self, conversation_id: str, now: float) -> None:
         """A typing_start came."""
+        end = self._ends.pop(conversation_id, None)
+        if end is not None:
+            end.cancel()
+        self._ends[conversation_id] = asyncio.get_running_loop().call_at(
+            now + self._timeout, self.stop, conversation_id
+        )
         since = self._since.get(conversation_id)
         if since is None or now - since >= min(RENEWAL, self._timeout / 2):
             self._since[conversation_id] = now
             self._tell(conversation_id, True)
 
     def stop(self, conversation_id: str) -> None:
-        """A typing_stop came, or the connection left."""
+        """A typing_stop came, the connection left, or it fell silent."""
+        end = self._ends.pop(conversation_id, None)
+        if end is not None:
+            end.cancel()
         if self._since.pop(conversation_id, None) is not None:
             self._tell(conversation_id, False)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -12,13 +12,14 @@ from starlette.websockets import WebSocket
 
 from contracts import commands, fanout, frames
 from contracts.errors import CloseCode, ErrorCode, Refusal
+from contracts.message import Message
 from contracts.shape import now
 from services.amqp import Broker, Outgoing
 from services.gateway import metrics
 from services.gateway.auth import Identity, Verifier
 from services.gateway.egress import Egress
 from services.gateway.history import History, reading
-from services.gateway.hub import Hub
+from services.gateway.hub import Hub, Join
 from services.gateway.ingress import Answer, Ingress, new_id
 from services.gateway.limits import Buckets
 from services.gateway.outbox import Outbox, Turn
@@ -177,8 +178,8 @@ class Peer:
             return
         if isinstance(outcome, Refused):
             self.outbox.send(outcome.frame)
-            if outcome.fatal:
-                self.close(CloseCode.TOO_MANY_INVALID_FRAMES, "too many invalid frames")
+            if outcome.close is not None:
+                self.close(outcome.close, outcome.close.name.lower().replace("_", " "))
             return
         try:
             later = self._carry_out(outcome)
@@ -209,6 +210,9 @@ class Peer:
             logger().error("frame failed", connection=self.id, user=self.user_id or None, exc_info=error)
         if isinstance(frame, frames.SendMessage):
             self.outbox.send(message_error(frame, refusal))
+        elif isinstance(frame, frames.Authenticate):
+            self.outbox.send(frames.AuthError(request_id=frame.request_id, error=refusal.detail, code=refusal.code))
+            self.close(CloseCode.BROKER_LOST, "authentication is away")  # not the client's fault: come back
         else:
             self.outbox.send(error_frame(refusal, frame.request_id, conversation_id))
 
@@ -332,44 +336,58 @@ class Peer:
     async def _join(self, frame: frames.JoinConversation) -> None:
         hub, history, conversation_id = self._gateway.hub, self._gateway.history, frame.conversation_id
         hub.begin_join(self, conversation_id)
+        done = False
         try:
             async with reading():
                 if not await history.is_member(conversation_id, self.user_id):
                     raise Refusal(ErrorCode.NOT_A_MEMBER)
-                messages, head = await self._replay(frame)
-        except BaseException:
-            hub.leave(self, conversation_id)
-            raise
-        if self._gone:
-            hub.leave(self, conversation_id)
-            return
-        first = messages[0].seq if messages else None
-        before = frame.after_seq or 0
-        answer = frames.JoinedConversation(
-            request_id=frame.request_id,
-            conversation_id=conversation_id,
-            last_seq=head,
-            first_seq=first,
-            has_more=first is not None and first > before + 1,
-        )
-
-        def replay() -> None:
-            self.outbox.send(answer)
-            metrics.frames_out("new_message").inc(len(messages))
-            for message in messages:
-                self.outbox.write(prepare(frames.new_message(message.encode())))
-
-        if not hub.finish_join(self, conversation_id, head, replay):
-            raise Refusal(ErrorCode.NOT_A_MEMBER)
+                messages, head = await self._messages_for(frame)
+            first = messages[0].seq if messages else None
+            before = frame.after_seq or 0
+            self.outbox.send(
+                frames.JoinedConversation(
+                    request_id=frame.request_id,
+                    conversation_id=conversation_id,
+                    last_seq=head,
+                    first_seq=first,
+                    has_more=first is not None and first > before + 1,
+                )
+            )
+            replayed = 0
+            while not done and not self._gone:
+                await self._replay(messages)
+                replayed += len(messages)
+                match hub.finish_join(self, conversation_id, head):
+                    case Join.GONE:
+                        raise Refusal(ErrorCode.NOT_A_MEMBER)
+                    case Join.BEHIND:
+                        async with reading():
+                            messages = await history.above(conversation_id, head, self.user_id)
+                        if not messages:
+                            raise Refusal(ErrorCode.UNAVAILABLE, "The history is behind.")
+                        head = messages[-1].seq
+                    case Join.DONE:
+                        done = True
+        finally:
+            if not done or self._gone:
+                hub.leave(self, conversation_id)
         logger().info(
             "joined",
             connection=self.id,
             user=self.user_id,
             conversation=conversation_id,
-            replayed=len(messages),
+            replayed=replayed,
         )
 
-    async def _replay(self, frame: frames.JoinConversation) -> tuple[list[Any], int]:
+    async def _replay(self, messages: Sequence[Message]) -> None:
+        """Send these, as fast as the peer takes them."""
+        metrics.frames_out("new_message").inc(len(messages))
+        for message in messages:
+            if self.outbox.half_full:
+                await self.outbox.taken()
+            self.outbox.write(prepare(frames.new_message(message.encode())))
+
+    async def _messages_for(self, frame: frames.JoinConversation) -> tuple[list[Message], int]:
         """The messages to replay, as this user sees them, and the head that they end with."""
         history, conversation_id, viewer = self._gateway.history, frame.conversation_id, self.user_id
         if frame.after_seq is None:
@@ -377,7 +395,8 @@ class Peer:
             return messages, messages[-1].seq if messages else 0
         head = await history.head(conversation_id)
         if head - frame.after_seq > self._gateway.settings.resume_limit:
-            messages = await history.newest(conversation_id, frame.limit, viewer=viewer)
+            newest = await history.newest(conversation_id, frame.limit, viewer=viewer)
+            messages = [message for message in newest if message.seq > frame.after_seq]
         else:
             messages = await history.above(conversation_id, frame.after_seq, viewer)
         return messages, messages[-1].seq if messages else head

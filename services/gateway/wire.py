@@ -134,6 +134,11 @@ class Wire(WebSocketsSansIOProtocol):
             frames = self.conn.data_to_send()
         self.transport.write(b"".join(frames))
 
+    async def taken(self) -> None:
+        """Returns when the peer has taken most of what waited, or is gone."""
+        await asyncio.sleep(0)  # what was written in this turn is counted in the next
+        await self.writable.wait()
+
     def close(self, code: int, reason: str = "") -> None:
         """Close at once: tell the peer, end the endpoint, cut the connection if the peer does not react."""
         if not self.is_open:

@@ -59,6 +59,22 @@ async def test_every_acked_message_is_stored_once_and_reaches_everyone_in_order(
     assert {str(d["tempId"]): d["seq"] for d in documents} == acked
 
 
+async def test_a_long_replay_reaches_whoever_reads_it(two: Two, system: System) -> None:
+    """Five times what may wait for a slow client: it is sent as fast as it is taken."""
+    await two.alice.send(two.cid, "first")
+    client: AsyncIOMotorClient[dict[str, object]] = AsyncIOMotorClient(system.mongodb_url)
+    messages = client[system.database]["messages"]
+    first = await messages.find_one({"conversationId": two.cid}, {"tempId": 0, "tempHash": 0})
+    assert first is not None
+    await messages.insert_many(
+        [{**first, "_id": f"{two.cid}-{seq}", "seq": seq, "content": "é" * 8000} for seq in range(2, 332)]
+    )
+    client.close()
+    await two.bob.join(two.cid, after_seq=0)
+    await two.bob.expect_messages(two.cid, 331)
+    two.bob.check_complete(two.cid, 1, 331)
+
+
 async def test_events_follow_the_published_schema_and_the_log_replays_them(two: Two, system: System) -> None:
     topology = Topology(system.prefix)
     connection = await aio_pika.connect(system.amqp_url)

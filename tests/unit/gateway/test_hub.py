@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from contracts.errors import CloseCode
-from services.gateway.hub import Hub, Numbered
+from services.gateway.hub import HELD, Hub, Join, Numbered
 from services.gateway.outbox import Outbox, Turn
 
 
@@ -19,6 +19,9 @@ class FakeSocket:
     def write(self, frames: Sequence[bytes]) -> None:
         self.frames += frames
         self.writes += 1
+
+    async def taken(self) -> None:
+        self.waiting = 0
 
     def close(self, code: int, reason: str = "") -> None:
         self.code = code
@@ -62,7 +65,7 @@ def joined(hub: Hub, name: str, head: int) -> FakeConnection:
     connection = FakeConnection(name)
     hub.add(connection)
     hub.begin_join(connection, "c")
-    assert hub.finish_join(connection, "c", head, lambda: None)
+    assert hub.finish_join(connection, "c", head) is Join.DONE
     return connection
 
 
@@ -93,7 +96,7 @@ def test_what_arrives_while_joining_follows_the_replay() -> None:
     hub.begin_join(late, "c")
     for seq in (2, 3, 4):
         hub.message("c", message(seq))
-    assert hub.finish_join(late, "c", 3, lambda: None)
+    assert hub.finish_join(late, "c", 3) is Join.DONE
     hub.message("c", message(5))
     assert late.seqs == [4, 5]
 
@@ -114,7 +117,7 @@ def test_the_first_join_holds_what_comes_before_its_replay_is_read() -> None:
     hub.begin_join(one, "c")
     hub.message("c", message(7))
     hub.message("c", message(8))
-    assert hub.finish_join(one, "c", 7, lambda: None)
+    assert hub.finish_join(one, "c", 7) is Join.DONE
     assert one.seqs == [8]
 
 
@@ -124,7 +127,7 @@ def test_losing_membership_while_joining_ends_the_join() -> None:
     hub.add(one)
     hub.begin_join(one, "c")
     hub.evict("c", ["one"])
-    assert not hub.finish_join(one, "c", 0, lambda: None)
+    assert hub.finish_join(one, "c", 0) is Join.GONE
     assert hub.rooms == {}
 
 
@@ -175,3 +178,32 @@ def test_more_than_can_be_collected_is_written_at_once() -> None:
     one = FakeConnection("one")
     one.outbox.write(b"x" * 70_000)
     assert one.socket.writes == 1
+
+
+def test_two_first_joins_that_read_different_heads_both_get_everything() -> None:
+    """What the one has read and the fan-out then brings is dropped, being old; the other must read on."""
+    hub = Hub(Holes())
+    slow, quick = FakeConnection("slow"), FakeConnection("quick")
+    for connection in (slow, quick):
+        hub.add(connection)
+        hub.begin_join(connection, "c")
+    assert hub.finish_join(quick, "c", 7) is Join.DONE
+    hub.message("c", message(6))
+    hub.message("c", message(7))
+    hub.message("c", message(8))
+    assert hub.finish_join(slow, "c", 5) is Join.BEHIND
+    assert hub.finish_join(slow, "c", 7) is Join.DONE
+    assert slow.seqs == [8]
+
+
+def test_a_join_that_takes_long_in_a_busy_room_reads_on() -> None:
+    hub = Hub(Holes())
+    joined(hub, "one", 0)
+    late = FakeConnection("late")
+    hub.add(late)
+    hub.begin_join(late, "c")
+    for seq in range(1, HELD + 2):
+        hub.message("c", message(seq))
+    assert hub.finish_join(late, "c", 0) is Join.BEHIND
+    assert hub.finish_join(late, "c", HELD) is Join.DONE
+    assert late.seqs == [HELD + 1]

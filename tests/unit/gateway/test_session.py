@@ -8,7 +8,7 @@ import pytest
 
 from contracts import frames
 from contracts.conversation import Profile
-from contracts.errors import ErrorCode
+from contracts.errors import CloseCode, ErrorCode
 from services.gateway.auth import Identity
 from services.gateway.limits import Buckets
 from services.gateway.session import Refused, Session
@@ -62,6 +62,27 @@ def test_a_malformed_frame_is_named(session: Session, data: str | bytes) -> None
     assert code_of(session.receive(data, 0.0)) is ErrorCode.INVALID_FRAME
 
 
+def test_a_malformed_send_is_refused_as_a_send(session: Session) -> None:
+    """So that the page finds the message that it shows as being sent."""
+    outcome = receive(session, type="send_message", conversationId="c", tempId="t1", content=5, requestId="r1")
+    assert isinstance(outcome, Refused)
+    assert isinstance(outcome.frame, frames.MessageError)
+    assert (outcome.frame.code, outcome.frame.temp_id, outcome.frame.conversation_id, outcome.frame.request_id) == (
+        ErrorCode.INVALID_FRAME,
+        "t1",
+        "c",
+        "r1",
+    )
+
+
+@pytest.mark.parametrize("token", [None, "", 5])
+def test_an_authentication_without_a_token_fails_as_one(token: object) -> None:
+    outcome = receive(Session(SETTINGS, 0.0), type="authenticate", token=token)
+    assert isinstance(outcome, Refused)
+    assert isinstance(outcome.frame, frames.AuthError)
+    assert (outcome.frame.code, outcome.close) == (ErrorCode.INVALID_TOKEN, CloseCode.AUTHENTICATION_FAILED)
+
+
 def test_nothing_but_ping_before_authentication() -> None:
     session = Session(SETTINGS, 0.0)
     assert code_of(receive(session, type="join_conversation")) is ErrorCode.NOT_AUTHENTICATED
@@ -80,14 +101,15 @@ def test_unknown_types_are_refused_and_do_not_count_as_invalid(session: Session)
         outcome = receive(session, now=float(number), type="dance", requestId="r1")
         assert code_of(outcome) is ErrorCode.UNKNOWN_TYPE
         assert isinstance(outcome, Refused)
-        assert not outcome.fatal
+        assert outcome.close is None
         assert isinstance(outcome.frame, frames.Error)
         assert outcome.frame.request_id == "r1"
 
 
 def test_the_fiftieth_invalid_frame_is_fatal(session: Session) -> None:
     fatal = [session.receive("{", float(number)) for number in range(50)]
-    assert [outcome.fatal for outcome in fatal if isinstance(outcome, Refused)] == [False] * 49 + [True]
+    closes = [outcome.close for outcome in fatal if isinstance(outcome, Refused)]
+    assert closes == [None] * 49 + [CloseCode.TOO_MANY_INVALID_FRAMES]
 
 
 @pytest.mark.parametrize(
