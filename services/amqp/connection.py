@@ -119,7 +119,9 @@ class Connection(asyncio.Protocol):
         self._watch()
 
     async def channel(self, *, confirms: bool = False) -> "Channel":
-        """A new channel, with publisher confirms or without."""
+        """A new channel, with publisher confirms or without. Raises BrokerAway."""
+        if not self.is_open:
+            raise BrokerAway(self.ended.result())
         if not self._free and len(self._channels) >= self._most_channels:
             raise BrokerAway("this connection has all the channels that it may have")
         number = self._free.pop() if self._free else len(self._channels) + 1
