@@ -1,0 +1,57 @@
+"""One service at a time, in this process, against real servers: a prefix and a database for each test."""
+
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+import pytest
+
+from deploy.local.servers import Server
+from services import mongo
+from services.mongo import Database
+from services.persister.settings import Settings
+from tests.support.tap import Tap
+from tests.support.tcp_proxy import TcpProxy
+
+
+@pytest.fixture
+def settings(servers: tuple[Server, Server]) -> Settings:
+    """An environment of its own, with few partitions, since each costs a quorum queue."""
+    unique = uuid4().hex[:8]
+    return Settings(
+        amqp_url=servers[0].url,
+        mongodb_url=servers[1].url,
+        mongodb_database=f"palabre_{unique}",
+        prefix=f"{unique}.",
+        partitions=1,
+    )
+
+
+@pytest.fixture
+async def database(settings: Settings) -> AsyncIterator[Database]:
+    """The collections as the persister creates them, empty."""
+    client, database = mongo.connect(settings, "test")
+    await mongo.create_collections(database, "persister")
+    yield database
+    await client.drop_database(database.name)
+    client.close()
+
+
+@pytest.fixture
+async def tap(settings: Settings) -> AsyncIterator[Tap]:
+    """The witness, and everything declared."""
+    async with Tap(settings.amqp_url, settings.topology) as tap:
+        yield tap
+
+
+@pytest.fixture
+async def amqp_proxy(servers: tuple[Server, Server]) -> AsyncIterator[TcpProxy]:
+    """The way to RabbitMQ."""
+    async with TcpProxy(servers[0].url) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+async def mongo_proxy(servers: tuple[Server, Server]) -> AsyncIterator[TcpProxy]:
+    """The way to MongoDB. `directConnection`: a driver that looks for the replica set finds the way around."""
+    async with TcpProxy(servers[1].url, query="directConnection=true") as proxy:
+        yield proxy

@@ -1,0 +1,121 @@
+"""A direct connection to RabbitMQ beside the services: the witness of what they publish, and the gateway they serve."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import aio_pika
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage, AbstractQueue
+
+from contracts import commands, fanout
+from contracts.commands import AnyCommand
+from contracts.topology import Topology
+from services.amqp import connect, declare
+from tests.support.builders import GATEWAY
+
+
+@dataclass(frozen=True)
+class Dead:
+    """One dead letter."""
+
+    body: bytes
+    routing_key: str
+    headers: dict[str, Any]
+
+
+@dataclass
+class Tap:
+    """Declares everything, hears everything, and takes everything away in the end."""
+
+    url: str
+    topology: Topology
+    events: list[dict[str, Any]] = field(default_factory=list)
+    items: list[tuple[fanout.Item, bytes]] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)  # of the fan-out
+    replies: dict[str, list[fanout.Reply]] = field(default_factory=dict)  # by gateway
+    dead: list[Dead] = field(default_factory=list)
+    _heard: dict[str, list[AbstractQueue]] = field(default_factory=dict)
+
+    async def __aenter__(self) -> Self:
+        await self.declare()
+        self.connection: AbstractConnection = await aio_pika.connect(self.url)
+        self.channel: AbstractChannel = await self.connection.channel(on_return_raises=True)
+        await self._hear(self.topology.events.name, "#", self._event)
+        await self._hear(self.topology.fanout.name, "", self._fanout)
+        await self._hear(self.topology.dead.name, "#", self._dead)
+        await self.listen(GATEWAY)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for queue in self.topology.queues:
+            await self.channel.queue_delete(queue.name)
+        for exchange in self.topology.exchanges:
+            await self.channel.exchange_delete(exchange.name)
+        await self.connection.close()
+
+    async def declare(self) -> None:
+        """As every service does when it connects."""
+        connection = await connect(self.url, "tap")
+        await declare(await connection.channel(), self.topology)
+        await connection.close()
+
+    async def listen(self, gateway: str) -> None:
+        """Hear the replies to a gateway, too."""
+        heard = self.replies.setdefault(gateway, [])
+
+        def reply(message: AbstractIncomingMessage) -> None:
+            heard.extend(item for item, _ in fanout.unpack(message.body) if isinstance(item, fanout.Reply))
+
+        await self._hear(self.topology.replies.name, gateway, reply)
+
+    async def publish(self, *batch: AnyCommand) -> None:
+        """Publish commands of one partition, in one AMQP message."""
+        await self.put(
+            self.topology.commands.name,
+            commands.routing_key(batch[0], self.topology.partitions),
+            commands.pack(batch),
+        )
+
+    async def put(self, exchange: str, routing_key: str, body: bytes) -> None:
+        """Publish, confirmed and mandatory."""
+        target = await self.channel.get_exchange(exchange, ensure=False)
+        message = aio_pika.Message(body, delivery_mode=aio_pika.DeliveryMode.PERSISTENT)
+        await target.publish(message, routing_key, mandatory=True)
+
+    async def queue(self, name: str) -> AbstractQueue:
+        """A queue, with its counts of messages ready and of consumers in `declaration_result`."""
+        channel = await self.connection.channel()  # of its own: asking for a queue that is gone closes it
+        return await channel.declare_queue(name, passive=True)
+
+    async def deaf(self, exchange: str) -> None:
+        """Hear no more of an exchange, so that nothing but the services' own queues takes what goes there."""
+        for queue in self._heard.pop(exchange):
+            await queue.delete(if_unused=False, if_empty=False)
+
+    def events_of(self, command: AnyCommand) -> list[dict[str, Any]]:
+        """The events that tell of a command's change to a conversation."""
+        return [event for event in self.events if event["id"] == f"{command.key}:{command.id}"]
+
+    def replies_to(self, command: AnyCommand) -> list[fanout.Reply]:
+        """The answers to a command, where it came from."""
+        return [reply for reply in self.replies[command.origin.gateway_id] if reply.command_id == command.id]
+
+    async def _hear(self, exchange: str, routing_key: str, heard: Any) -> None:
+        queue = await self.channel.declare_queue(exclusive=True)
+        await queue.bind(exchange, routing_key)
+        self._heard.setdefault(exchange, []).append(queue)
+
+        async def arrived(message: AbstractIncomingMessage) -> None:
+            heard(message)
+
+        await queue.consume(arrived, no_ack=True)
+
+    def _event(self, message: AbstractIncomingMessage) -> None:
+        self.events.append(json.loads(message.body))
+
+    def _fanout(self, message: AbstractIncomingMessage) -> None:
+        self.bodies.append(message.body)
+        self.items.extend(fanout.unpack(message.body))
+
+    def _dead(self, message: AbstractIncomingMessage) -> None:
+        self.dead.append(Dead(message.body, message.routing_key or "", dict(message.headers)))
