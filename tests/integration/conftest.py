@@ -1,9 +1,11 @@
 """One service at a time, in this process, against real servers: a prefix and a database for each test."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from uuid import uuid4
 
 import pytest
+import structlog
 
 from deploy.local.servers import Server
 from services import mongo
@@ -11,6 +13,13 @@ from services.mongo import Database
 from services.persister.settings import Settings
 from tests.support.tap import Tap
 from tests.support.tcp_proxy import TcpProxy
+
+
+@pytest.fixture(scope="session", autouse=True)
+def plain_logs() -> None:
+    """Tracebacks without colours and frames, which take longer to draw than most tests."""
+    plain = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[structlog.processors.add_log_level, plain])
 
 
 @pytest.fixture
@@ -34,6 +43,14 @@ async def database(settings: Settings) -> AsyncIterator[Database]:
     yield database
     await client.drop_database(database.name)
     client.close()
+
+
+@pytest.fixture
+async def distant_database(settings: Settings, database: Database, mongo_proxy: TcpProxy) -> AsyncIterator[Database]:
+    """The same, by way of the proxy."""
+    client, distant = mongo.connect(settings.model_copy(update={"mongodb_url": mongo_proxy.url}), "test")
+    yield distant
+    await asyncio.to_thread(client.close)  # says goodbye, through a proxy that lives on this loop
 
 
 @pytest.fixture

@@ -12,6 +12,9 @@ from contracts.commands import AnyCommand
 from contracts.topology import Topology
 from services.amqp import connect, declare
 from tests.support.builders import GATEWAY
+from tests.support.eventually import eventually
+
+MARK = "mark"  # type of the messages that only tell how far we have heard
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,7 @@ class Tap:
     bodies: list[bytes] = field(default_factory=list)  # of the fan-out
     replies: dict[str, list[fanout.Reply]] = field(default_factory=dict)  # by gateway
     dead: list[Dead] = field(default_factory=list)
+    _awaited: int = 0
     _heard: dict[str, list[AbstractQueue]] = field(default_factory=dict)
 
     async def __aenter__(self) -> Self:
@@ -96,9 +100,26 @@ class Tap:
         """The events that tell of a command's change to a conversation."""
         return [event for event in self.events if event["id"] == f"{command.key}:{command.id}"]
 
+    def messages_of(self, conversation_id: str) -> list[tuple[int, str]]:
+        """Number and content of the messages that events told of, in their order, as often as they did."""
+        created = [e for e in self.events if e["type"] == "chat.message.created.v1" and e["subject"] == conversation_id]
+        return [(event["data"]["seq"], event["data"]["content"]) for event in created]
+
+    def items_of(self, conversation_id: str) -> list[tuple[fanout.Item, bytes]]:
+        """What gateways were told of a conversation."""
+        return [item for item in self.items if getattr(item[0], "conversation_id", None) == conversation_id]
+
     def replies_to(self, command: AnyCommand) -> list[fanout.Reply]:
         """The answers to a command, where it came from."""
         return [reply for reply in self.replies[command.origin.gateway_id] if reply.command_id == command.id]
+
+    async def caught_up(self) -> None:
+        """Until everything was heard that was published before."""
+        queues = [queue for queues in self._heard.values() for queue in queues]
+        self._awaited = len(queues)
+        for queue in queues:
+            await self.channel.default_exchange.publish(aio_pika.Message(b"", type=MARK), queue.name)
+        await eventually(lambda: not self._awaited, poll=0.002)
 
     async def _hear(self, exchange: str, routing_key: str, heard: Any) -> None:
         queue = await self.channel.declare_queue(exclusive=True)
@@ -106,7 +127,10 @@ class Tap:
         self._heard.setdefault(exchange, []).append(queue)
 
         async def arrived(message: AbstractIncomingMessage) -> None:
-            heard(message)
+            if message.type == MARK:
+                self._awaited -= 1
+            else:
+                heard(message)
 
         await queue.consume(arrived, no_ack=True)
 
