@@ -31,8 +31,9 @@ class MessageCreated(Shape):
 class ConversationUpdated(Shape):
     """A conversation changed. Data: the `conversation_updated` frame without its `timestamp`.
 
-    `audience` are the members to be told on every connection, cut at `UPDATE_AUDIENCE`; joined connections are told
-    anyway. `removed` lose the conversation at once, after they were told; all do when it was deleted.
+    `audience` are members to be told on every connection; more than `UPDATE_AUDIENCE` of them come in further items
+    with `more`. Joined connections are told with the first. `removed` lose the conversation at once, after they were
+    told; all do when it was deleted.
     """
 
     kind: Literal["conversation.updated"] = "conversation.updated"
@@ -40,6 +41,7 @@ class ConversationUpdated(Shape):
     update_type: str
     audience: list[Id]
     removed: list[Id] | None = optional()
+    more: bool | None = optional()
 
 
 class Notification(Shape):

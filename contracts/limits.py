@@ -17,4 +17,4 @@ EMOJI_LENGTH = 64
 BATCH_COMMANDS = 500  # commands in one AMQP message, and in one insert
 BATCH_BYTES = 1024 * 1024  # of one AMQP message on the internal hops, unless a single item is larger
 BODY_BYTES = 1024 * 1024  # of a REST call
-UPDATE_AUDIENCE = 1000  # members who are told of a conversation's change without having joined it
+UPDATE_AUDIENCE = 1000  # members in one item of the fan-out

@@ -1,5 +1,6 @@
 """One message, in the one shape that is stored, broadcast, and returned by the history."""
 
+import re
 from typing import Annotated
 
 from pydantic import Field, StringConstraints
@@ -9,7 +10,13 @@ from contracts.shape import Id, Instant, Seq, Shape, optional
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=limits.NAME_LENGTH)]
 # http(s) or a path on this host: nothing that a browser would execute (`javascript:`, `data:`).
-Url = Annotated[str, StringConstraints(max_length=limits.URL_LENGTH, pattern=r"^(https?://[^\s/]|/[^\s/\\]|/$)[^\s]*$")]
+URL = r"^(https?://[^\s/]|/[^\s/\\]|/$)[^\s]*$"
+Url = Annotated[str, StringConstraints(max_length=limits.URL_LENGTH, pattern=URL)]
+
+
+def is_url(text: str) -> bool:
+    """Whether it is a `Url`."""
+    return len(text) <= limits.URL_LENGTH and re.fullmatch(URL, text) is not None
 
 
 class Attachment(Shape):

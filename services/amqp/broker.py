@@ -22,6 +22,7 @@ from services.telemetry import logger
 CONNECT_TIMEOUT = 10.0
 CLOSE_TIMEOUT = 1.0
 PUBLISH_TIMEOUT = 10.0
+DECLARE_INTERVAL = 30.0
 PROBE_INTERVAL = 2.0
 PROBE_AGE = 3 * PROBE_INTERVAL
 
@@ -125,6 +126,7 @@ class Broker:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self.publisher.run())
                 group.create_task(self.consumer.run())
+                group.create_task(self._keep_topology())
                 group.create_task(self._send_probes())
                 group.create_task(self._read_probes())
         finally:
@@ -213,6 +215,23 @@ class Broker:
                 await subscription.close()
                 await subscription.open(connection)
         self.reconnected()
+
+    async def _keep_topology(self) -> None:
+        """Declare everything again from time to time: a binding that somebody removed is missed by nobody else."""
+        while True:
+            await asyncio.sleep(DECLARE_INTERVAL)
+            connection = self.consumer.connection
+            if connection is None or not self.consumer.up.is_set():
+                continue
+            try:
+                async with asyncio.timeout(CONNECT_TIMEOUT):
+                    channel = await connection.channel()
+                    await declare(channel, self.topology)
+                    for subscription in self.subscriptions:
+                        await subscription.bind(channel)
+                    await channel.close()
+            except (BrokerAway, TimeoutError) as error:
+                self.consumer.reopen(str(error) or "declaring took too long")
 
     async def _send_probes(self) -> None:
         while True:

@@ -58,13 +58,17 @@ class Subscription:
         channel = await connection.channel()
         if self.queue.exclusive:
             await channel.call(queue_declaration(self.queue))
-        for binding in self._bindings:
-            await channel.call(queue_binding(binding))
+        await self.bind(channel)
         await channel.call(commands.Basic.Qos(prefetch_count=self.prefetch))
         channel.on_delivery = lambda tag, key, body: self._inbox.put(Delivery(channel, tag, body, key))
         channel.on_lost = self._ended
         self._channel = channel
         await channel.call(commands.Basic.Consume(queue=self.queue.name, consumer_tag="c"))
+
+    async def bind(self, channel: Channel) -> None:
+        """Make the queue's bindings."""
+        for binding in self._bindings:
+            await channel.call(queue_binding(binding))
 
     def _ended(self, reason: str) -> None:
         logger().warning("consumer ended", queue=self.queue.name, reason=reason)

@@ -1,8 +1,6 @@
 """The gateway put together: what is opened, in which order, and how it is closed."""
 
 import asyncio
-import json
-import random
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -22,7 +20,7 @@ from services.gateway.history import History
 from services.gateway.ingress import Ingress, new_id
 from services.gateway.profiles import Profiles
 from services.gateway.settings import Settings
-from services.gateway.websocket import Gateway, endpoint
+from services.gateway.websocket import Gateway, come_back_later, endpoint
 from services.telemetry import logger, metrics_response, start_logging
 from services.worker import calm_garbage_collector
 
@@ -92,12 +90,12 @@ def create_app(settings: Settings) -> FastAPI:
     async def chat(websocket: WebSocket) -> None:
         await endpoint(app.state.gateway, websocket)
 
-    @app.get("/healthz", include_in_schema=False)
+    @app.api_route("/healthz", methods=["GET", "HEAD"], include_in_schema=False)
     async def healthz() -> Response:
         failed = app.state.failed.is_set()
         return JSONResponse({"alive": not failed}, 500 if failed else 200)
 
-    @app.get("/readyz", include_in_schema=False)
+    @app.api_route("/readyz", methods=["GET", "HEAD"], include_in_schema=False)
     async def readyz() -> Response:
         if app.state.gateway.draining:
             return JSONResponse({"ready": False, "missing": {"gateway": "draining"}}, 503)
@@ -140,6 +138,5 @@ async def drain(gateway: Gateway) -> None:
     sockets = list(gateway.sockets)
     for start in range(0, len(sockets), settings.drain_batch):
         for peer in sockets[start : start + settings.drain_batch]:
-            wait = int(random.uniform(0.1, 1.0) * settings.drain_spread * 1000)  # noqa: S311 - spreads load
-            peer.close(CloseCode.DRAINING, json.dumps({"reconnectInMs": wait}))
+            peer.close(CloseCode.DRAINING, come_back_later(settings))
         await asyncio.sleep(0.1)

@@ -13,6 +13,7 @@ import jwt
 from contracts import limits
 from contracts.conversation import Profile
 from contracts.errors import ErrorCode, Refusal
+from contracts.message import is_url
 from services.gateway.settings import Settings
 from services.telemetry import logger
 
@@ -163,7 +164,7 @@ def _identity(claims: dict[str, Any]) -> Identity:
         Profile(
             user_id=user_id,
             user_name=name[: limits.NAME_LENGTH] if isinstance(name, str) and name else user_id,
-            avatar=picture[: limits.URL_LENGTH] if isinstance(picture, str) and picture else None,
+            avatar=picture if isinstance(picture, str) and is_url(picture) else None,
         ),
         expires_at,
     )

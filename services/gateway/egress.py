@@ -106,7 +106,9 @@ class Egress:
     def _conversation_updated(self, item: fanout.ConversationUpdated, data: bytes) -> None:
         frame = prepare(_stamped("conversation_updated", data))
         room = self.hub.rooms.get(item.conversation_id)
-        told = {*self.hub.of(item.audience), *(room.members if room else ())}
+        joined = set(room.members if room else ())
+        told = set(self.hub.of(item.audience))
+        told = told - joined if item.more else told | joined
         metrics.frames_out("conversation_updated").inc(len(told))
         for connection in told:
             connection.outbox.write(frame)

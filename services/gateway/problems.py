@@ -60,7 +60,15 @@ def install(app: FastAPI) -> None:
     """Answer every refusal and failure of this application with a problem."""
 
     @app.exception_handler(Refusal)
-    async def refused(_: Request, refusal: Refusal) -> JSONResponse:
+    async def refused(request: Request, refusal: Refusal) -> JSONResponse:
+        caller = getattr(request.state, "caller", None)
+        logger().info(
+            "refused",
+            call=f"{request.method} {request.url.path}",
+            user=caller.user_id if caller else None,
+            code=refusal.code,
+            reason=refusal.detail,
+        )
         headers: dict[str, str] = {}
         if refusal.retry_after is not None:
             headers["Retry-After"] = str(math.ceil(refusal.retry_after))

@@ -1,6 +1,7 @@
 """Profiles of those who authenticate: read first, and written (by command) only when they are new or changed."""
 
 import asyncio
+import time
 from collections import OrderedDict
 
 from contracts import commands
@@ -11,6 +12,7 @@ from services.gateway.ingress import Ingress, new_id
 from services.telemetry import logger
 
 REMEMBERED = 50_000
+TRUSTED = 60.0  # seconds; another gateway may have stored another one since
 PATIENCE = 2.0  # seconds that somebody waits for their profile; authenticating must work without the persister
 
 
@@ -20,11 +22,12 @@ class Profiles:
     def __init__(self, history: History, ingress: Ingress) -> None:
         self._history = history
         self._ingress = ingress
-        self._seen: OrderedDict[str, Profile] = OrderedDict()
+        self._seen: OrderedDict[str, tuple[Profile, float]] = OrderedDict()
 
     async def store(self, profile: Profile) -> None:
         """Returns when the profile is stored, or at the latest after `PATIENCE`."""
-        if self._seen.get(profile.user_id) == profile:
+        seen, until = self._seen.get(profile.user_id, (None, 0.0))
+        if seen == profile and time.monotonic() < until:
             return
         try:
             async with asyncio.timeout(PATIENCE), reading():
@@ -40,6 +43,7 @@ class Profiles:
         except (Refusal, TimeoutError) as error:
             logger().warning("profile not stored", user=profile.user_id, reason=str(error) or "too slow")
             return
-        self._seen[profile.user_id] = profile
+        self._seen[profile.user_id] = (profile, time.monotonic() + TRUSTED)
+        self._seen.move_to_end(profile.user_id)
         if len(self._seen) > REMEMBERED:
             self._seen.popitem(last=False)

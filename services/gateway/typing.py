@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable
 
 from contracts import frames
-from services.gateway.hub import Hub
+from services.gateway.hub import Connection, Hub
 
 RENEWAL = 3.0  # seconds within which a repeated typing_start is not told again
 
@@ -20,6 +20,7 @@ class Shown:
         self._hub = hub
         self._timeout = timeout
         self._timers: dict[tuple[str, str], asyncio.TimerHandle] = {}
+        self._names: dict[str, dict[str, str]] = {}  # conversation -> user -> name
 
     def started(self, conversation_id: str, user_id: str, user_name: str) -> None:
         """Somebody types, or goes on typing."""
@@ -32,6 +33,7 @@ class Shown:
         loop = asyncio.get_running_loop()
         # A renewal is told RENEWAL later at most.
         self._timers[key] = loop.call_later(self._timeout + RENEWAL, self.stopped, conversation_id, user_id)
+        self._names.setdefault(conversation_id, {})[user_id] = user_name
         frame = frames.UserTyping(conversation_id=conversation_id, user_id=user_id, user_name=user_name)
         self._hub.broadcast(conversation_id, frame, but=user_id)
 
@@ -41,8 +43,19 @@ class Shown:
         if timer is None:
             return
         timer.cancel()
+        names = self._names[conversation_id]
+        del names[user_id]
+        if not names:
+            del self._names[conversation_id]
         frame = frames.UserStoppedTyping(conversation_id=conversation_id, user_id=user_id)
         self._hub.broadcast(conversation_id, frame, but=user_id)
+
+    def show(self, connection: Connection, conversation_id: str) -> None:
+        """Tell somebody who has just joined who types."""
+        for user_id, name in self._names.get(conversation_id, {}).items():
+            if user_id != connection.user_id:
+                frame = frames.UserTyping(conversation_id=conversation_id, user_id=user_id, user_name=name)
+                connection.outbox.send(frame)
 
 
 class Told:

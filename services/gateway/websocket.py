@@ -1,6 +1,8 @@
 """`/ws/chat`: reads frames one after the other, carries them out, answers. One `Peer` is one connection."""
 
 import asyncio
+import json
+import random
 from collections import deque
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
@@ -30,6 +32,7 @@ from services.gateway.typing import Told
 from services.gateway.wire import EXTENSION, Wire, prepare
 from services.telemetry import logger
 
+LIMITED_LINE = 10.0  # seconds between two lines about one connection's RATE_LIMITED
 WAITING_FRAMES = 32  # of one connection, while an earlier one is looked up; then it is read no further
 
 
@@ -74,13 +77,19 @@ def origin_allowed(settings: Settings, origin: str | None, host: str | None) -> 
     return host is not None and urlsplit(origin).netloc == host
 
 
+def come_back_later(settings: Settings) -> str:
+    """The reason of a close with 1012: when to come back, spread at random so that not all do at once."""
+    wait = int(random.uniform(0.1, 1.0) * settings.drain_spread * 1000)  # noqa: S311 - spreads load
+    return json.dumps({"reconnectInMs": wait})
+
+
 async def endpoint(gateway: Gateway, websocket: WebSocket) -> None:
     """Let a socket in; from then on its `Peer` reads it."""
     wire: Wire = websocket.scope["extensions"][EXTENSION]
     await websocket.accept()
     outbox = Outbox(wire, gateway.settings.ws_queue_bytes, gateway.turn)
     if gateway.draining:
-        outbox.close(CloseCode.DRAINING, '{"reconnectInMs": 1000}')
+        outbox.close(CloseCode.DRAINING, come_back_later(gateway.settings))
         return
     if not origin_allowed(gateway.settings, websocket.headers.get("origin"), websocket.headers.get("host")):
         logger().warning("origin refused", origin=websocket.headers.get("origin"))
@@ -96,6 +105,7 @@ class Peer:
         "_code",
         "_gateway",
         "_gone",
+        "_limited",
         "_loop",
         "_session",
         "_task",
@@ -124,13 +134,16 @@ class Peer:
         self._waiting: deque[str | bytes] | None = None
         self._code = 0
         self._gone = False
+        self._limited = float("-inf")  # when a refusal was logged last
         self._until = loop.call_later(
             gateway.settings.auth_timeout,
             self.close,
             CloseCode.NOT_AUTHENTICATED_IN_TIME,
             "authenticate in time",
         )
-        wire.start_heartbeat(gateway.settings.heartbeat_interval, CloseCode.NO_HEARTBEAT)
+        wire.start_heartbeat(
+            gateway.settings.heartbeat_interval, CloseCode.NO_HEARTBEAT, CloseCode.TOO_MANY_INVALID_FRAMES
+        )
         gateway.sockets.add(self)
         metrics.CONNECTIONS.inc()
         logger().info("connected", connection=self.id, client=wire.client[0] if wire.client else None)
@@ -177,6 +190,7 @@ class Peer:
             self.outbox.send(error_frame(Refusal(ErrorCode.INTERNAL)))
             return
         if isinstance(outcome, Refused):
+            self._log_refused(outcome)
             self.outbox.send(outcome.frame)
             if outcome.close is not None:
                 self.close(outcome.close, outcome.close.name.lower().replace("_", " "))
@@ -257,6 +271,8 @@ class Peer:
             else:
                 self.close(CloseCode.AUTHENTICATION_FAILED, "authentication failed")
             return
+        # Before anything is told to this connection, so that `authenticated` comes first.
+        await self._gateway.profiles.store(identity.profile)
         if self._gone:
             return
         first = not self.user_id
@@ -269,7 +285,6 @@ class Peer:
             self.user_id = identity.user_id
             hub.add(self)
         self._expire_at(identity)
-        await self._gateway.profiles.store(identity.profile)
         self.outbox.send(
             frames.Authenticated(
                 request_id=frame.request_id,
@@ -297,6 +312,7 @@ class Peer:
     def _send(self, frame: frames.SendMessage) -> None:
         identity = self._session.identity
         assert identity is not None
+        self._typing.stop(frame.conversation_id)
         sent = self._loop.time()
 
         def answered(answer: Answer | Refusal) -> None:
@@ -368,6 +384,7 @@ class Peer:
                         head = messages[-1].seq
                     case Join.DONE:
                         done = True
+                        self._gateway.egress.typing.show(self, conversation_id)
         finally:
             if not done or self._gone:
                 hub.leave(self, conversation_id)
@@ -423,6 +440,16 @@ class Peer:
         exchange = self._gateway.settings.topology.fanout.name
         body = fanout.pack([(item, fanout.NULL)])
         self._gateway.broker.tell(Outgoing(exchange, "", body, persistent=False))
+
+    def _log_refused(self, refused: Refused) -> None:
+        frame = refused.frame
+        if not isinstance(frame, frames.Error | frames.MessageError | frames.AuthError):
+            return
+        now = self._loop.time()
+        if frame.code is ErrorCode.RATE_LIMITED and now - self._limited < LIMITED_LINE:
+            return  # a flood of frames must not become one of lines
+        self._limited = now
+        self._say_refused(Refusal(frame.code, frame.error), getattr(frame, "conversation_id", None))
 
     def _say_refused(self, refusal: Refusal, conversation_id: str | None) -> None:
         logger().info(

@@ -17,6 +17,8 @@ from websockets.frames import Frame
 
 CLOSE_TIMEOUT = 5.0  # seconds for the peer to take a close frame before the connection is cut
 EXTENSION = "palabre.wire"
+PINGS = 1000
+PONG_BYTES = 64 * 1024  # that may wait when a ping is answered
 
 
 def prepare(payload: bytes) -> bytes:
@@ -57,6 +59,8 @@ class Wire(WebSocketsSansIOProtocol):
 
     _beat: asyncio.TimerHandle | None = None
     _unanswered = 0
+    _pings = 0  # of the peer, since our last one
+    _flood_code = 1008
     _receiver: Receiver | None = None
 
     def handle_connect(self, event: Any) -> None:
@@ -153,12 +157,17 @@ class Wire(WebSocketsSansIOProtocol):
         # abort, not close: a peer that reads nothing would keep its buffer for ever.
         self.close_timer = self.loop.call_later(CLOSE_TIMEOUT, self.transport.abort)
 
-    def start_heartbeat(self, interval: float, lost_code: int) -> None:
-        """Ping each `interval` seconds; close with `lost_code` when two pings in a row were not answered."""
+    def start_heartbeat(self, interval: float, lost_code: int, flood_code: int) -> None:
+        """Ping each `interval` seconds; close with `lost_code` when two pings in a row were not answered.
+
+        A peer that itself sends more than `PINGS` of them in an interval is closed with `flood_code`.
+        """
+        self._flood_code = flood_code
 
         def beat() -> None:
             if not self.is_open:
                 return
+            self._pings = 0
             if self._unanswered >= 2:
                 self.close(lost_code, "no heartbeat")
                 return
@@ -168,6 +177,15 @@ class Wire(WebSocketsSansIOProtocol):
             self._beat = self.loop.call_later(interval, beat)
 
         self._beat = self.loop.call_later(interval, beat)
+
+    def handle_ping(self) -> None:
+        """Answer, but not a flood: whoever reads no pongs needs none, and nobody needs a thousand."""
+        pongs = b"".join(self.conn.data_to_send())
+        self._pings += 1
+        if self._pings > PINGS:
+            self.close(self._flood_code, "too many pings")
+        elif self.waiting <= PONG_BYTES:
+            self.transport.write(pongs)
 
     def handle_pong(self, event: Frame) -> None:
         """Any pong shows that the peer is there."""

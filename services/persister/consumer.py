@@ -265,7 +265,14 @@ def _replies(ordered: Sequence[tuple[AnyCommand, Outcome]], exchange: str) -> li
             continue
         if outcome.reply.code is not None:
             metrics.REFUSALS.labels(outcome.reply.code).inc()
-            logger().info("refused", command=command.id, type=command.type, code=outcome.reply.code)
+            logger().info(
+                "refused",
+                command=command.id,
+                type=command.type,
+                conversation=getattr(command, "conversation_id", None),
+                user=command.actor.user_id,
+                code=outcome.reply.code,
+            )
         by_gateway.setdefault(command.origin.gateway_id, []).append((outcome.reply, fanout.NULL))
     return [Outgoing(exchange, gateway, fanout.pack(items), persistent=False) for gateway, items in by_gateway.items()]
 

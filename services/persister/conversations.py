@@ -282,7 +282,7 @@ async def _tell(
 
 async def _audience(database: Database, conversation_id: str) -> list[str]:
     cursor = database[collections.MEMBERSHIPS.name].find({"conversationId": conversation_id}, {"userId": 1})
-    return [document["userId"] async for document in cursor.limit(limits.UPDATE_AUDIENCE)]
+    return [document["userId"] async for document in cursor]
 
 
 async def _members(database: Database, conversation_id: str, people: Sequence[str]) -> list[Member]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from contracts import commands, events, fanout
+from contracts import commands, events, fanout, limits
 from contracts.errors import Refusal
 
 
@@ -48,14 +48,22 @@ def changed(
         time=at,
         data=change,
     )
-    item = fanout.ConversationUpdated(
-        conversation_id=change.conversation_id,
-        update_type=change.update_type,
-        audience=audience,
-        removed=removed or None,
-    )
+    body = change.encode()
+    items: list[tuple[fanout.Item, bytes]] = [
+        (
+            fanout.ConversationUpdated(
+                conversation_id=change.conversation_id,
+                update_type=change.update_type,
+                audience=audience[start : start + limits.UPDATE_AUDIENCE],
+                removed=removed or None if start == 0 else None,
+                more=True if start else None,
+            ),
+            body,
+        )
+        for start in range(0, max(len(audience), 1), limits.UPDATE_AUDIENCE)
+    ]
     return Outcome(
         events=[(events.routing_key(event.type, change.conversation_id), event.id, event.encode())],
-        items=[(item, change.encode())],
+        items=items,
         reply=fanout.Reply(command_id=command.id),
     )
