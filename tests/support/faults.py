@@ -44,6 +44,12 @@ class Fault:
         self.happened = False
         self._at = at
 
+    def arm(self, at: int | str) -> None:
+        """It will happen at this step from now on."""
+        self.steps.clear()
+        self.happened = False
+        self._at = at
+
     def before(self, step: str) -> int:
         """A step begins; its number."""
         if self.happened and self.kind == "dies":

@@ -1,0 +1,509 @@
+"""A change of a conversation is carried out whole, once, and told to everybody, wherever its persister dies."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import count
+from typing import Any, cast
+
+import pytest
+from motor.motor_asyncio import AsyncIOMotorCollection
+
+from contracts import fanout
+from contracts.commands import (
+    AddMembers,
+    AnyCommand,
+    CreateConversation,
+    DeleteConversation,
+    PurgeConversation,
+    RemoveMember,
+    RenameConversation,
+    StoreProfile,
+)
+from contracts.shape import now
+from services.mongo import Database
+from services.persister import conversations
+from services.persister.settings import Settings
+from tests.support.builders import expired, make_command, make_message, new_id, store_conversation
+from tests.support.eventually import eventually
+from tests.support.faults import Fault, Instead, Kind
+from tests.support.persister import Persister
+from tests.support.tap import Tap
+
+pytestmark = pytest.mark.integration
+BOTH = {"alice": "admin", "bob": "member"}
+
+
+async def conversation_of(database: Database, conversation_id: str) -> dict[str, Any]:
+    document = await database.conversations.find_one({"_id": conversation_id})
+    assert document is not None
+    return document
+
+
+async def members_of(database: Database, conversation_id: str) -> dict[str, str]:
+    """The members with their roles."""
+    return {d["userId"]: d["role"] async for d in database.memberships.find({"conversationId": conversation_id})}
+
+
+async def carry_out(settings: Settings, database: Database, tap: Tap, *batch: AnyCommand, **kwargs: Any) -> list[Any]:
+    """The code with which each command is answered; None for success."""
+    async with Persister(settings, database, **kwargs) as persister:
+        for command in batch:
+            await tap.publish(command)
+        await persister.acknowledged(len(batch))
+    await tap.caught_up()
+    answers = [tap.replies_to(command) for command in batch]
+    assert [len(replies) for replies in answers] == [1] * len(batch)
+    return [reply.code for (reply,) in answers]
+
+
+def updates_of(tap: Tap, conversation_id: str) -> list[dict[str, Any]]:
+    """The data of the events that tell of a conversation's changes."""
+    kind = "chat.conversation.updated.v1"
+    return [event["data"] for event in tap.events if (event["subject"], event["type"]) == (conversation_id, kind)]
+
+
+def told(tap: Tap, conversation_id: str) -> list[fanout.ConversationUpdated]:
+    """Who was told of them through the gateways."""
+    return [item for item, _ in tap.items_of(conversation_id) if isinstance(item, fanout.ConversationUpdated)]
+
+
+# ------------------------------------------------------------------------------------------------ the changes
+
+
+@dataclass
+class Case:
+    """A change, and all that must be true when it is done."""
+
+    command: AnyCommand
+    members: dict[str, str]
+    event: dict[str, Any]
+    shown: dict[str, str] = field(default_factory=dict)  # memberships in the event
+    audience: Sequence[str] = ("alice", "bob")
+    removed: Sequence[str] | None = None
+    ended: bool = False
+    deliveries: int = 1  # with the commands that it brings about
+
+    async def check(self, database: Database, tap: Tap) -> None:
+        cid = self.command.key
+        assert await members_of(database, cid) == self.members
+        document = await conversation_of(database, cid)
+        assert ("deletedAt" in document) is self.ended
+        assert document["name"] == (None if self.ended else self.event.get("name", document["name"]))
+        events = [event for event in tap.events if event["subject"] == cid]
+        assert {event["id"] for event in events} == {f"{cid}:{self.command.id}"}
+        assert all(event == events[0] for event in events), "whoever drops the second loses nothing"
+        data = dict(events[0]["data"])
+        members = {member["userId"]: member["role"] for member in data.pop("members", ())}
+        assert (data, members) == ({"conversationId": cid, "actorId": "alice", **self.event}, self.shown)
+        items = told(tap, cid)
+        assert items
+        for item in items:
+            assert (item.update_type, sorted(item.audience)) == (self.event["updateType"], sorted(self.audience))
+            assert item.removed == self.removed
+        assert {reply.code for reply in tap.replies_to(self.command)} == {None}
+
+
+async def group_created(_: Database) -> Case:
+    command = make_command(
+        CreateConversation, conversation_id=new_id(), conversation_type="group", name="Team", member_ids=["bob"]
+    )
+    event = {"updateType": "created", "name": "Team", "conversationType": "group", "createdBy": "alice"}
+    return Case(command, BOTH, {**event, "userIds": ["alice", "bob"]}, shown=BOTH)
+
+
+async def direct_created(_: Database) -> Case:
+    command = make_command(CreateConversation, conversation_id=new_id(), conversation_type="direct", member_ids=["bob"])
+    event = {"updateType": "created", "conversationType": "direct", "createdBy": "alice"}
+    return Case(command, BOTH, {**event, "userIds": ["alice", "bob"]}, shown=BOTH)
+
+
+async def direct_brought_back(database: Database) -> Case:
+    cid = await store_conversation(database, {"bob": "member"}, type="direct", name=None, createdBy="bob")
+    command = make_command(CreateConversation, conversation_id=cid, conversation_type="direct", member_ids=["bob"])
+    event = {"updateType": "created", "conversationType": "direct", "createdBy": "bob", "userIds": ["alice"]}
+    both = {"alice": "member", "bob": "member"}
+    return Case(command, both, event, shown=both)
+
+
+async def renamed(database: Database) -> Case:
+    cid = await store_conversation(database, BOTH)
+    command = make_command(RenameConversation, conversation_id=cid, name="Other")
+    return Case(command, BOTH, {"updateType": "name_changed", "name": "Other"})
+
+
+async def members_added(database: Database) -> Case:
+    cid = await store_conversation(database)
+    command = make_command(AddMembers, conversation_id=cid, member_ids=["bob", "alice", "bob"])
+    return Case(command, BOTH, {"updateType": "member_added", "userIds": ["bob"]}, shown={"bob": "member"})
+
+
+async def member_removed(database: Database) -> Case:
+    cid = await store_conversation(database, BOTH)
+    command = make_command(RemoveMember, conversation_id=cid, member_id="bob")
+    event = {"updateType": "member_removed", "userIds": ["bob"]}
+    return Case(command, {"alice": "admin"}, event, removed=["bob"])
+
+
+async def last_admin_left(database: Database) -> Case:
+    cid = await store_conversation(database, BOTH)
+    command = make_command(RemoveMember, conversation_id=cid, member_id="alice")
+    event = {"updateType": "member_removed", "userIds": ["alice"]}
+    return Case(command, {"bob": "admin"}, event, shown={"bob": "admin"}, removed=["alice"])
+
+
+async def deleted(database: Database) -> Case:
+    cid = await store_conversation(database, BOTH)
+    command = make_command(DeleteConversation, conversation_id=cid)
+    return Case(command, {}, {"updateType": "deleted"}, ended=True, deliveries=2)
+
+
+CHANGES = [
+    group_created,
+    direct_created,
+    direct_brought_back,
+    renamed,
+    members_added,
+    member_removed,
+    last_admin_left,
+    deleted,
+]
+Change = Callable[[Database], Awaitable[Case]]
+
+
+# The others take no other steps than these.
+DIFFERENT = [group_created, direct_brought_back, renamed, last_admin_left, deleted]
+
+
+@pytest.fixture(params=CHANGES, ids=lambda change: change.__name__)
+def change(request: pytest.FixtureRequest) -> Change:
+    return cast(Change, request.param)
+
+
+async def test_a_change_is_carried_out_and_told(
+    settings: Settings, database: Database, tap: Tap, change: Change
+) -> None:
+    case = await change(database)
+    assert await carry_out(settings, database, tap, case.command) == [None]
+    await case.check(database, tap)
+    assert (len(tap.events), len(tap.items)) == (1, 1)
+
+
+async def everything_before(tap: Tap) -> None:
+    """Until all that waited for a persister is handled, and heard."""
+    last = make_command(StoreProfile)
+    await tap.publish(last)
+    await eventually(lambda: bool(tap.replies_to(last)), poll=0.005)
+    await tap.caught_up()
+
+
+async def test_a_death_at_any_step_is_made_good_by_the_next_in_line(
+    settings: Settings, database: Database, tap: Tap, change: Change
+) -> None:
+    async with AsyncExitStack() as stack:
+        following = await stack.enter_async_context(Persister(settings, database, Fault("dies")))
+        for at in count(1):
+            persister, following = following, Persister(settings, database, Fault("dies"))
+            await stack.enter_async_context(following)
+            case = await change(database)
+            persister.fault.arm(at)
+            acked = persister.inbox.acked
+            await tap.publish(case.command)
+            died = await persister.acknowledged_or_faulty(acked + case.deliveries)
+            await persister.kill()
+            await everything_before(tap)
+            await case.check(database, tap)
+            if not died:
+                assert at > 5, "a change takes several steps"
+                return
+
+
+@pytest.mark.parametrize("kind", ["fails", "unheard"])
+@pytest.mark.parametrize("change", DIFFERENT, ids=lambda change: change.__name__, indirect=True)
+async def test_a_failure_of_any_step_is_made_good(
+    settings: Settings, database: Database, tap: Tap, change: Change, kind: Kind
+) -> None:
+    async with Persister(settings, database, Fault(kind)) as persister:
+        for at in count(1):
+            case = await change(database)
+            persister.fault.arm(at)
+            acked = persister.inbox.acked
+            await tap.publish(case.command)
+            await persister.acknowledged(acked + case.deliveries)
+            await tap.caught_up()
+            await case.check(database, tap)
+            if not persister.fault.happened:
+                assert at > 5, "a change takes several steps"
+                return
+
+
+async def test_what_had_begun_in_time_is_finished_however_late_it_comes_again(
+    settings: Settings, database: Database, tap: Tap, change: Change, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcomes = set()
+    async with AsyncExitStack() as stack:
+        following = await stack.enter_async_context(Persister(settings, database, Fault("dies")))
+        for at in count(1):
+            persister, following = following, Persister(settings, database, Fault("dies"))
+            await stack.enter_async_context(following)
+            case = await change(database)
+            before = await members_of(database, case.command.key)
+            persister.fault.arm(at)
+            acked = persister.inbox.acked
+            await tap.publish(case.command)
+            died = await persister.acknowledged_or_faulty(acked + case.deliveries)
+            document = await database.conversations.find_one({"_id": case.command.key})
+            begun = document is not None and document["change"]["id"] == case.command.id
+            with monkeypatch.context() as later:
+                later.setattr(conversations, "now", lambda: now() + timedelta(hours=1))
+                await persister.kill()
+                await everything_before(tap)
+            if begun:
+                await case.check(database, tap)
+            else:
+                assert {reply.code for reply in tap.replies_to(case.command)} == {"TIMEOUT"}
+                assert (updates_of(tap, case.command.key), told(tap, case.command.key)) == ([], [])
+                assert await members_of(database, case.command.key) == before
+            outcomes.add(begun)
+            if not died:
+                break
+    assert outcomes == {False, True}
+
+
+# ------------------------------------------------------------------------------------------------- refusals
+
+
+def create(conversation_id: str, kind: str = "group", *people: str, **fields: Any) -> CreateConversation:
+    return make_command(
+        CreateConversation, conversation_id=conversation_id, conversation_type=kind, member_ids=list(people), **fields
+    )
+
+
+def add(conversation_id: str, *people: str, **fields: Any) -> AddMembers:
+    return make_command(AddMembers, conversation_id=conversation_id, member_ids=list(people), **fields)
+
+
+def remove(conversation_id: str, user: str, **fields: Any) -> RemoveMember:
+    return make_command(RemoveMember, conversation_id=conversation_id, member_id=user, **fields)
+
+
+def rename(conversation_id: str, name: str, **fields: Any) -> RenameConversation:
+    return make_command(RenameConversation, conversation_id=conversation_id, name=name, **fields)
+
+
+def delete(conversation_id: str, **fields: Any) -> DeleteConversation:
+    return make_command(DeleteConversation, conversation_id=conversation_id, **fields)
+
+
+async def test_who_is_not_allowed_to_is_refused_and_nothing_changes(
+    settings: Settings, database: Database, tap: Tap
+) -> None:
+    group = await store_conversation(database, BOTH)
+    direct = await store_conversation(database, {"alice": "admin", "bob": "member"}, type="direct", name=None)
+    ended = await store_conversation(database, BOTH, deletedAt=now())
+    member, stranger = {"actor": "bob"}, {"actor": "third"}
+    refused: list[tuple[AnyCommand, str]] = [
+        # A member who is no admin.
+        (rename(group, "x", **member), "FORBIDDEN"),
+        (add(group, "third", **member), "FORBIDDEN"),
+        (remove(group, "alice", **member), "FORBIDDEN"),
+        (delete(group, **member), "FORBIDDEN"),
+        # Somebody else, who must not even learn that there is such a conversation.
+        (rename(group, "x", **stranger), "NOT_A_MEMBER"),
+        (add(group, "third", **stranger), "NOT_A_MEMBER"),
+        (remove(group, "third", **stranger), "NOT_A_MEMBER"),
+        (delete(group, **stranger), "NOT_A_MEMBER"),
+        (rename(new_id(), "x"), "NOT_A_MEMBER"),
+        # What cannot be done to a direct conversation.
+        (rename(direct, "x"), "FORBIDDEN"),
+        (add(direct, "third"), "FORBIDDEN"),
+        (remove(direct, "bob"), "FORBIDDEN"),
+        (delete(direct), "FORBIDDEN"),
+        # What is over, what is not there, what is taken, what is late.
+        (rename(ended, "x"), "NOT_A_MEMBER"),
+        (remove(ended, "alice"), "NOT_A_MEMBER"),
+        (remove(group, "third"), "NOT_FOUND"),
+        (create(group, "group", "bob"), "FORBIDDEN"),
+        (expired(rename(group, "x")), "TIMEOUT"),
+        (expired(add(group, "third")), "TIMEOUT"),
+        (expired(remove(group, "bob")), "TIMEOUT"),
+        (expired(delete(group)), "TIMEOUT"),
+        (expired(create(new_id(), "group", "bob")), "TIMEOUT"),
+        (expired(create(direct, "direct", "third")), "TIMEOUT"),
+    ]
+    before = [d async for d in database.conversations.find()], [d async for d in database.memberships.find()]
+    codes = await carry_out(settings, database, tap, *(command for command, _ in refused))
+    assert codes == [code for _, code in refused]
+    assert before == ([d async for d in database.conversations.find()], [d async for d in database.memberships.find()])
+    assert (tap.events, tap.items) == ([], [])
+
+
+async def test_what_is_so_already_is_confirmed_and_not_told(settings: Settings, database: Database, tap: Tap) -> None:
+    group = await store_conversation(database, BOTH)
+    direct = await store_conversation(database, {"alice": "admin", "bob": "member"}, type="direct", name=None)
+    again: list[AnyCommand] = [
+        add(group, "bob"),
+        create(direct, "direct", "bob"),
+        create(direct, "direct", "alice", actor="bob"),
+    ]
+    assert await carry_out(settings, database, tap, *again) == [None] * 3
+    assert (tap.events, tap.items) == ([], [])
+
+
+# -------------------------------------------------------------------------------------------- what follows
+
+
+async def test_who_comes_has_nothing_unread_and_is_shown_with_their_profile(
+    settings: Settings, database: Database, tap: Tap
+) -> None:
+    cid = await store_conversation(database)
+    async with Persister(settings, database) as persister:
+        await tap.publish(make_command(StoreProfile, actor="bob"))
+        await tap.publish(make_message(cid), make_message(cid))
+        await tap.publish(add(cid, "bob"))
+        await persister.acknowledged(3)
+    await tap.caught_up()
+    bob = await database.memberships.find_one({"conversationId": cid, "userId": "bob"})
+    assert bob is not None
+    assert (bob["lastReadSeq"], bob["role"], bob["muted"]) == (2, "member", False)
+    ((shown,),) = [data["members"] for data in updates_of(tap, cid)]
+    assert (shown["userName"], shown["lastReadSeq"]) == ("Bob", 2)
+
+
+async def test_the_longest_standing_member_inherits_and_only_from_the_last_admin(
+    settings: Settings, database: Database, tap: Tap
+) -> None:
+    cid = await store_conversation(database, {"alice": "admin", "fourth": "member", "bob": "admin", "third": "member"})
+    assert await carry_out(settings, database, tap, remove(cid, "alice")) == [None]
+    assert await members_of(database, cid) == {"fourth": "member", "bob": "admin", "third": "member"}
+    assert await carry_out(settings, database, tap, remove(cid, "bob", actor="bob")) == [None]
+    assert await members_of(database, cid) == {"fourth": "admin", "third": "member"}
+    leaving = [remove(cid, "fourth", actor="fourth"), remove(cid, "third", actor="third")]
+    assert await carry_out(settings, database, tap, *leaving) == [None, None]
+    assert await members_of(database, cid) == {}
+
+
+async def test_a_direct_conversation_comes_back_with_all_that_was_said(
+    settings: Settings, database: Database, tap: Tap
+) -> None:
+    cid = new_id()
+    async with Persister(settings, database) as persister:
+        await tap.publish(create(cid, "direct", "bob"))
+        await tap.publish(make_message(cid, "before"))
+        await tap.publish(remove(cid, "bob", actor="bob"))
+        await tap.publish(remove(cid, "alice"))
+        await tap.publish(make_message(cid, "nobody is there"))
+        await tap.publish(create(cid, "direct", "alice", actor="bob"))
+        await tap.publish(make_message(cid, "after", actor="bob"))
+        await persister.acknowledged(7)
+    said = [(d["seq"], d["content"]) async for d in database.messages.find({"conversationId": cid}).sort("seq", 1)]
+    assert said == [(1, "before"), (2, "after")]
+    assert set(await members_of(database, cid)) == {"alice", "bob"}
+
+
+async def test_a_deleted_conversation_is_erased_in_parts_and_no_other(
+    settings: Settings, database: Database, tap: Tap
+) -> None:
+    cid, other = await store_conversation(database, BOTH), await store_conversation(database)
+    async with Persister(settings.model_copy(update={"purge_size": 2}), database) as persister:
+        await tap.publish(*(make_message(conversation) for conversation in (cid, other) * 5))
+        await tap.publish(delete(cid))
+        await tap.publish(make_message(cid, "too late"))
+        # Erased in parts of 2, 2 and 1; then it is seen that nothing is left.
+        await persister.acknowledged(3 + 4)
+    assert await database.messages.count_documents({"conversationId": cid}) == 0
+    assert await database.messages.count_documents({"conversationId": other}) == 5
+    await tap.caught_up()
+    assert [data["updateType"] for data in updates_of(tap, cid)] == ["deleted"]
+
+
+async def test_a_death_at_any_step_of_erasing_leaves_nothing(settings: Settings, database: Database, tap: Tap) -> None:
+    settings = settings.model_copy(update={"purge_size": 2})
+    async with AsyncExitStack() as stack:
+        following = await stack.enter_async_context(Persister(settings, database, Fault("dies")))
+        for at in count(1):
+            persister, following = following, Persister(settings, database, Fault("dies"))
+            await stack.enter_async_context(following)
+            cid = await store_conversation(database, BOTH, deletedAt=now())
+            await database.messages.insert_many([{"conversationId": cid, "seq": seq} for seq in (1, 2, 3)])
+            persister.fault.arm(at)
+            before = persister.inbox.acked
+            await tap.publish(expired(make_command(PurgeConversation, conversation_id=cid)))
+            died = await persister.acknowledged_or_faulty(before + 3)
+            await persister.kill()
+            for _ in range(3):  # each part asks for the next, which stands behind what we wait for
+                await everything_before(tap)
+            assert await database.messages.count_documents({"conversationId": cid}) == 0
+            if not died:
+                assert at > 8, "erasing in parts takes several steps"
+                assert tap.events == []
+                return
+
+
+async def test_what_is_not_deleted_is_not_erased(settings: Settings, database: Database, tap: Tap) -> None:
+    cid = await store_conversation(database)
+    async with Persister(settings, database) as persister:
+        await tap.publish(make_message(cid))
+        await tap.publish(make_command(PurgeConversation, conversation_id=cid))
+        await tap.publish(make_command(PurgeConversation, conversation_id=new_id()))
+        await persister.acknowledged(3)
+    assert await database.messages.count_documents({"conversationId": cid}) == 1
+
+
+# -------------------------------------------------------------------------------------------------- contention
+
+
+def meanwhile(other: Awaitable[Any]) -> Instead:
+    """Another persister does this just before a change is noted, or a conversation inserted."""
+    waiting = [other]
+
+    async def write(collection: AsyncIOMotorCollection[Any], *args: Any, **kwargs: Any) -> Any:
+        while waiting:
+            await waiting.pop()
+        if kwargs:
+            return await collection.find_one_and_update(*args, **kwargs)
+        return await collection.insert_one(*args)
+
+    return write
+
+
+async def test_a_change_that_meets_another_begins_again_from_what_is_then(
+    settings: Settings, database: Database, tap: Tap
+) -> None:
+    cid = await store_conversation(database, BOTH)
+    other = conversations.rename(database, rename(cid, "theirs"))
+    instead = {"conversations.find_one_and_update": meanwhile(other)}
+    assert await carry_out(settings, database, tap, add(cid, "third"), instead=instead) == [None]
+    assert (await conversation_of(database, cid))["name"] == "theirs"
+    assert await members_of(database, cid) == {**BOTH, "third": "member"}
+    assert [data["updateType"] for data in updates_of(tap, cid)] == ["member_added"]
+
+
+async def test_a_change_that_is_not_allowed_any_more_when_it_begins_again_is_refused(
+    settings: Settings, database: Database, tap: Tap
+) -> None:
+    cid = await store_conversation(database, BOTH)
+    other = conversations.remove_member(database, remove(cid, "alice"))
+    instead = {"conversations.find_one_and_update": meanwhile(other)}
+    assert await carry_out(settings, database, tap, rename(cid, "mine"), instead=instead) == ["NOT_A_MEMBER"]
+    assert (await conversation_of(database, cid))["name"] == "Team"
+
+
+async def test_two_who_start_the_same_direct_conversation_at_once_have_one(
+    settings: Settings, database: Database, tap: Tap
+) -> None:
+    cid = new_id()
+    other = conversations.create(database, create(cid, "direct", "alice", actor="bob"))
+    instead = {"conversations.insert_one": meanwhile(other)}
+    assert await carry_out(settings, database, tap, create(cid, "direct", "bob"), instead=instead) == [None]
+    assert (await conversation_of(database, cid))["createdBy"] == "bob"
+    assert await members_of(database, cid) == {"bob": "admin", "alice": "member"}
+
+
+async def test_two_who_carry_out_the_same_command_do_so_once(settings: Settings, database: Database, tap: Tap) -> None:
+    command = create(new_id(), "group", "bob", name="Team")
+    instead = {"conversations.insert_one": meanwhile(conversations.create(database, command))}
+    assert await carry_out(settings, database, tap, command, instead=instead) == [None]
+    assert await members_of(database, command.key) == BOTH
+    assert [data["name"] for data in updates_of(tap, command.key)] == ["Team"]
