@@ -3,7 +3,8 @@
 A change touches several documents, so it is first noted on the conversation, with all that follows from it; then it is
 applied, then told. A command that comes again after a crash finds its note and goes on from there, whatever it would be
 allowed to do by now: who leaves is not a member any more, and still everybody is told. One note is enough, since the next
-change of a conversation begins when this one was told.
+change of a conversation begins when this one was told. Of those before it the ids are kept for a while: a gateway that
+saw no confirm publishes again, and its command may come behind somebody else's.
 """
 
 from collections.abc import Sequence
@@ -32,6 +33,7 @@ from services.persister.rooms import Contended
 
 Change = CreateConversation | RenameConversation | AddMembers | RemoveMember | DeleteConversation
 Document = dict[str, Any]
+EARLIER = 50  # changes of a conversation that are known when they come again
 
 
 async def create(database: Database, command: CreateConversation) -> Outcome:
@@ -41,6 +43,8 @@ async def create(database: Database, command: CreateConversation) -> Outcome:
     conversation = await database[collections.CONVERSATIONS.name].find_one({"_id": command.conversation_id})
     if conversation is None:
         conversation = await _insert(database, command, people)
+    elif _told(conversation, command):
+        return done(command)
     elif not _noted(conversation, command):
         _in_time(command)
         if conversation["type"] != "direct":
@@ -57,6 +61,8 @@ async def create(database: Database, command: CreateConversation) -> Outcome:
 async def rename(database: Database, command: RenameConversation) -> Outcome:
     """Change the name."""
     conversation = await _find(database, command)
+    if _told(conversation, command):
+        return done(command)
     if not _noted(conversation, command):
         await _administered(database, command, conversation)
         if conversation["type"] == "direct":
@@ -68,6 +74,8 @@ async def rename(database: Database, command: RenameConversation) -> Outcome:
 async def add_members(database: Database, command: AddMembers) -> Outcome:
     """Bring people in; those who are in already are not told twice."""
     conversation = await _find(database, command)
+    if _told(conversation, command):
+        return done(command)
     if not _noted(conversation, command):
         await _administered(database, command, conversation)
         if conversation["type"] == "direct":
@@ -85,6 +93,8 @@ async def add_members(database: Database, command: AddMembers) -> Outcome:
 async def remove_member(database: Database, command: RemoveMember) -> Outcome:
     """Take somebody out. The last admin who leaves hands the role to the longest-standing member."""
     conversation = await _find(database, command)
+    if _told(conversation, command):
+        return done(command)
     if not _noted(conversation, command):
         _in_time(command)
         there = await _memberships(database, command.conversation_id, [command.actor.user_id, command.member_id])
@@ -105,6 +115,8 @@ async def remove_member(database: Database, command: RemoveMember) -> Outcome:
 async def delete(database: Database, command: DeleteConversation) -> Outcome:
     """End it for everybody; its messages are erased by the commands that follow."""
     conversation = await _find(database, command)
+    if _told(conversation, command):
+        return done(command)
     if not _noted(conversation, command):
         await _administered(database, command, conversation)
         if conversation["type"] == "direct":
@@ -191,6 +203,11 @@ def _noted(conversation: Document, command: Change) -> bool:
     return bool(conversation["change"]["id"] == command.id)
 
 
+def _told(conversation: Document, command: Change) -> bool:
+    """Whether this command was carried out and told, before the one that is noted now."""
+    return command.id in conversation["change"].get("earlier", ())
+
+
 def _change(command: Change, facts: dict[str, list[str]]) -> Document:
     return {"id": command.id, "at": now(), "added": [], "removed": [], "promoted": [], **facts}
 
@@ -227,9 +244,11 @@ async def _note(
     Raises:
         Contended: somebody else has noted another since `conversation` was read.
     """
+    before = conversation["change"]
+    earlier = [*before.get("earlier", ()), before["id"]][-EARLIER:]
     noted = await database[collections.CONVERSATIONS.name].find_one_and_update(
-        {"_id": conversation["_id"], "change.id": conversation["change"]["id"]},
-        {"$set": {**(fields or {}), "change": _change(command, facts)}},
+        {"_id": conversation["_id"], "change.id": before["id"]},
+        {"$set": {**(fields or {}), "change": _change(command, {**facts, "earlier": earlier})}},
         return_document=ReturnDocument.AFTER,
     )
     if noted is None:

@@ -351,6 +351,32 @@ async def test_what_is_so_already_is_confirmed_and_not_told(settings: Settings, 
     assert (tap.events, tap.items) == ([], [])
 
 
+async def test_a_command_that_comes_again_after_other_changes_is_not_carried_out_again(
+    settings: Settings, database: Database, tap: Tap
+) -> None:
+    # A gateway that saw no confirm publishes again; whoever drops events by their id would not learn of a second time.
+    cid = new_id()
+    changes: list[AnyCommand] = [
+        create(cid, "group", "bob", name="first"),
+        rename(cid, "second"),
+        add(cid, "third"),
+        remove(cid, "third"),
+        rename(cid, "last"),
+        remove(cid, "bob"),
+        add(cid, "bob"),
+    ]
+    async with Persister(settings, database) as persister:
+        for command in [*changes, *changes]:
+            await tap.publish(command)
+        await persister.acknowledged(2 * len(changes))
+    await tap.caught_up()
+    assert (await conversation_of(database, cid))["name"] == "last"
+    assert await members_of(database, cid) == {"alice": "admin", "bob": "member"}
+    # The newest one could have been interrupted, and is told again.
+    assert [event["id"] for event in tap.events] == [f"{cid}:{command.id}" for command in [*changes, changes[-1]]]
+    assert [[reply.code for reply in tap.replies_to(command)] for command in changes] == [[None, None]] * len(changes)
+
+
 # -------------------------------------------------------------------------------------------- what follows
 
 
