@@ -57,12 +57,13 @@ async def _handle_all(settings: Settings, broker: Broker, database: Database, de
 
 async def _handle(settings: Settings, broker: Broker, database: Database, deliveries: Sequence[Delivery]) -> None:
     batch: list[events.Event] = []
+    undecodable: list[tuple[Delivery, str]] = []
     for delivery in deliveries:
         try:
             event = _event.validate_json(delivery.body)
         except ValidationError as error:
             if error.errors()[0]["type"] != UNKNOWN:
-                await _set_aside(broker, delivery, str(error))
+                undecodable.append((delivery, str(error)))
             continue
         metrics.EVENTS.labels(event.type).inc()
         batch.append(event)
@@ -72,6 +73,9 @@ async def _handle(settings: Settings, broker: Broker, database: Database, delive
             metrics.NOTIFIED.labels("message" if b'"kind":"message"' in data else "added").inc(len(item.unread))
     if items:
         await broker.publish(Outgoing(broker.topology.fanout.name, "", fanout.pack(items), persistent=False))
+    # Last, since all of this is tried again while anything is away, and nobody drops a dead letter that comes twice.
+    for delivery, reason in undecodable:
+        await _set_aside(broker, delivery, reason)
 
 
 async def _set_aside(broker: Broker, delivery: Delivery, reason: str) -> None:

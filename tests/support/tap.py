@@ -1,6 +1,7 @@
 """A direct connection to RabbitMQ beside the services: the witness of what they publish, and the gateway they serve."""
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -135,7 +136,8 @@ class Tap:
         await queue.consume(arrived, no_ack=True)
 
     def _event(self, message: AbstractIncomingMessage) -> None:
-        self.events.append(json.loads(message.body))
+        with suppress(ValueError):  # made to be undecodable
+            self.events.append(json.loads(message.body))
 
     def _fanout(self, message: AbstractIncomingMessage) -> None:
         self.bodies.append(message.body)
