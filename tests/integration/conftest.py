@@ -6,10 +6,12 @@ from uuid import uuid4
 
 import pytest
 import structlog
+from tenacity import wait_none
 
 from deploy.local.servers import Server
 from services import mongo
 from services.mongo import Database
+from services.persister import consumer
 from services.persister.settings import Settings
 from tests.support.tap import Tap
 from tests.support.tcp_proxy import TcpProxy
@@ -33,6 +35,12 @@ def settings(servers: tuple[Server, Server]) -> Settings:
         prefix=f"{unique}.",
         partitions=1,
     )
+
+
+@pytest.fixture
+def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The persister tries again at once."""
+    monkeypatch.setattr(consumer, "wait_random_exponential", lambda *_, **__: wait_none())
 
 
 @pytest.fixture

@@ -401,7 +401,7 @@ async def test_a_death_at_any_step_loses_and_repeats_nothing(settings: Settings,
 
 @pytest.mark.parametrize("kind", ["fails", "unheard"])
 async def test_a_failure_of_any_step_loses_and_repeats_nothing(
-    settings: Settings, database: Database, tap: Tap, kind: Kind
+    settings: Settings, database: Database, tap: Tap, kind: Kind, no_pause: None
 ) -> None:
     async with Persister(settings, database, Fault(kind)) as persister:
         for at in count(1):
@@ -442,8 +442,9 @@ async def test_a_line_that_is_no_command_is_set_aside_and_spoils_nothing(
 
 
 async def test_a_message_that_always_fails_is_set_aside_and_its_sender_told(
-    settings: Settings, database: Database, tap: Tap
+    settings: Settings, database: Database, tap: Tap, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("services.persister.consumer.ATTEMPTS", 2)
     conversation = await store_conversation(database)
     await database.command("collMod", "messages", validator={"content": {"$ne": "poison"}})
     poison = make_message(conversation, "poison")
