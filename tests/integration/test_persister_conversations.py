@@ -472,13 +472,14 @@ def meanwhile(other: Awaitable[Any]) -> Instead:
 async def test_a_change_that_meets_another_begins_again_from_what_is_then(
     settings: Settings, database: Database, tap: Tap
 ) -> None:
-    cid = await store_conversation(database, BOTH)
-    other = conversations.rename(database, rename(cid, "theirs"))
+    # Alice, the only admin, would hand her role to Bob, who leaves at the same moment.
+    cid = await store_conversation(database, {**BOTH, "third": "member"})
+    other = conversations.remove_member(database, remove(cid, "bob", actor="bob"))
     instead = {"conversations.find_one_and_update": meanwhile(other)}
-    assert await carry_out(settings, database, tap, add(cid, "third"), instead=instead) == [None]
-    assert (await conversation_of(database, cid))["name"] == "theirs"
-    assert await members_of(database, cid) == {**BOTH, "third": "member"}
-    assert [data["updateType"] for data in updates_of(tap, cid)] == ["member_added"]
+    assert await carry_out(settings, database, tap, remove(cid, "alice"), instead=instead) == [None]
+    assert await members_of(database, cid) == {"third": "admin"}
+    ((member,),) = [data["members"] for data in updates_of(tap, cid)]
+    assert (member["userId"], member["role"]) == ("third", "admin")
 
 
 async def test_a_change_that_is_not_allowed_any_more_when_it_begins_again_is_refused(
