@@ -26,7 +26,6 @@ from services.mongo import Database
 from services.persister import conversations
 from services.persister.settings import Settings
 from tests.support.builders import expired, make_command, make_message, new_id, store_conversation
-from tests.support.eventually import eventually
 from tests.support.faults import Fault, Instead, Kind
 from tests.support.persister import Persister
 from tests.support.tap import Tap
@@ -190,14 +189,6 @@ async def test_a_change_is_carried_out_and_told(
     assert (len(tap.events), len(tap.items)) == (1, 1)
 
 
-async def everything_before(tap: Tap) -> None:
-    """Until all that waited for a persister is handled, and heard."""
-    last = make_command(StoreProfile)
-    await tap.publish(last)
-    await eventually(lambda: bool(tap.replies_to(last)), poll=0.005)
-    await tap.caught_up()
-
-
 async def test_a_death_at_any_step_is_made_good_by_the_next_in_line_however_late(
     settings: Settings, database: Database, tap: Tap, change: Change, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -218,7 +209,7 @@ async def test_a_death_at_any_step_is_made_good_by_the_next_in_line_however_late
                 if begun:  # what had not begun would be refused
                     later.setattr(conversations, "now", lambda: now() + timedelta(hours=1))
                 await persister.kill()
-                await everything_before(tap)
+                await tap.all_handled()
             await case.check(database, tap)
             outcomes.add(begun)
             if not died:
@@ -434,7 +425,7 @@ async def test_a_death_at_any_step_of_erasing_leaves_nothing(settings: Settings,
             died = await persister.acknowledged_or_faulty(before + 3)
             await persister.kill()
             for _ in range(3):  # each part asks for the next, which stands behind what we wait for
-                await everything_before(tap)
+                await tap.all_handled()
             assert await database.messages.count_documents({"conversationId": cid}) == 0
             if not died:
                 assert at > 8, "erasing in parts takes several steps"

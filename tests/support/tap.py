@@ -9,10 +9,10 @@ import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage, AbstractQueue
 
 from contracts import commands, fanout
-from contracts.commands import AnyCommand
+from contracts.commands import AnyCommand, StoreProfile
 from contracts.topology import Topology
 from services.amqp import connect, declare
-from tests.support.builders import GATEWAY
+from tests.support.builders import GATEWAY, make_command
 from tests.support.eventually import eventually
 
 MARK = "mark"  # type of the messages that only tell how far we have heard
@@ -121,6 +121,13 @@ class Tap:
         for queue in queues:
             await self.channel.default_exchange.publish(aio_pika.Message(b"", type=MARK), queue.name)
         await eventually(lambda: not self._awaited, poll=0.002)
+
+    async def all_handled(self) -> None:
+        """Until a persister has handled every command published before, and we have heard of it. (For one partition.)"""
+        last = make_command(StoreProfile)  # of another type, so it is begun when all before it is told
+        await self.publish(last)
+        await eventually(lambda: bool(self.replies_to(last)), poll=0.005)
+        await self.caught_up()
 
     async def _hear(self, exchange: str, routing_key: str, heard: Any) -> None:
         queue = await self.channel.declare_queue(exclusive=True)
