@@ -5,7 +5,7 @@ from functools import lru_cache
 from time import time_ns
 from typing import Annotated, Any, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints, ValidationError
 from pydantic.alias_generators import to_camel
 
 from contracts import limits
@@ -32,6 +32,12 @@ Seq = Annotated[int, Field(ge=0, le=2**53 - 1)]
 def optional(**constraints: Any) -> Any:
     """A field that is left out of the JSON, not null, when it has no value."""
     return Field(default=None, exclude_if=lambda value: value is None, **constraints)
+
+
+def complaint(error: ValidationError, most: int = 5) -> str:
+    """What is wrong with which field, for people; without the values, which are nobody's business in a log."""
+    problems = error.errors(include_url=False, include_input=False, include_context=False)
+    return "; ".join(f"{'.'.join(str(part) for part in p['loc'])}: {p['msg']}" for p in problems[:most])
 
 
 class Shape(BaseModel):

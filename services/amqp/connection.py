@@ -16,12 +16,11 @@ from pamqp import commands
 from pamqp.base import Frame as Method
 
 from services.amqp import frames
-from services.amqp.frames import Malformed, Outgoing
+from services.amqp.frames import FRAME_BYTES, Malformed, Outgoing
 from services.telemetry import logger
 
 PORTS = {"amqp": 5672, "amqps": 5671}
 CHANNELS = 2047  # unless the broker allows fewer
-FRAME_BYTES = 131072  # likewise
 HEARTBEAT = 15  # seconds; a peer that fell silent is noticed after two of them
 CAPABILITIES = {
     "authentication_failure_close": True,

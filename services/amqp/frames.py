@@ -12,6 +12,7 @@ from typing import NamedTuple
 METHOD, HEADER, BODY, HEARTBEAT = 1, 2, 3, 8  # types of frames
 END = 0xCE
 OVERHEAD = 8  # bytes around a payload
+FRAME_BYTES = 131072  # of the largest frame, unless the broker wants smaller ones
 PROTOCOL = b"AMQP\x00\x00\x09\x01"
 
 # Class and method ids of what is read here.
@@ -78,6 +79,8 @@ class Splitter:
         at, size = 0, len(data)
         while size - at >= OVERHEAD:
             kind, channel, length = _FRAME.unpack_from(data, at)
+            if length > FRAME_BYTES:
+                raise Malformed("a frame is larger than was agreed on")
             end = at + 7 + length
             if end >= size:
                 break

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from contracts import fanout, frames
 from contracts.errors import Refusal
 from contracts.message import Message
-from contracts.shape import now, to_text
+from contracts.shape import complaint, now, to_text
 from services.amqp import Broker, Inbox
 from services.gateway import metrics
 from services.gateway.history import History, reading
@@ -79,7 +79,7 @@ class Egress:
                     logger().exception("fan-out not handled", kind=item.kind)
         except ValidationError as error:
             metrics.FAILED.inc()
-            logger().error("undecodable fan-out", reason=str(error)[:300])
+            logger().error("undecodable fan-out", reason=complaint(error))
 
     def _handle(self, item: fanout.Item, data: bytes) -> None:
         match item:

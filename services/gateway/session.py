@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from contracts import frames, limits
 from contracts.errors import CloseCode, ErrorCode, Refusal
+from contracts.shape import complaint
 from services.gateway import metrics
 from services.gateway.auth import Identity
 from services.gateway.limits import Buckets, take
@@ -79,7 +80,7 @@ class Session:
 
     def _malformed(self, kind: str, body: dict[str, Any], error: ValidationError, request_id: str | None) -> Refused:
         """What a frame of a known type is answered with, whatever is wrong in it."""
-        sentence = _sentence(error)
+        sentence = complaint(error)
         if kind == "authenticate" and any(problem["loc"][:1] == ("token",) for problem in error.errors()):
             refusal = Refusal(ErrorCode.INVALID_TOKEN, sentence)
             metrics.REFUSALS.labels(refusal.code).inc()
@@ -196,11 +197,6 @@ def _error(
     retry_after: float | None = None,
 ) -> Refused:
     return Refused(error_frame(Refusal(code, detail, retry_after=retry_after), request_id, conversation_id))
-
-
-def _sentence(error: ValidationError) -> str:
-    problems = error.errors(include_url=False, include_input=False, include_context=False)
-    return "; ".join(f"{'.'.join(str(part) for part in p['loc'])}: {p['msg']}" for p in problems[:5])
 
 
 def _text(body: dict[str, Any], name: str) -> str | None:

@@ -8,6 +8,7 @@ from tenacity import retry_if_exception_type, wait_random_exponential
 from tenacity.asyncio import AsyncRetrying
 
 from contracts import events, fanout
+from contracts.shape import complaint
 from services.amqp import Broker, BrokerAway, Delivery, Inbox, Outgoing, Unroutable, dead_letter
 from services.mongo import Database
 from services.notifier import metrics
@@ -63,7 +64,7 @@ async def _handle(settings: Settings, broker: Broker, database: Database, delive
             event = _event.validate_json(delivery.body)
         except ValidationError as error:
             if error.errors()[0]["type"] != UNKNOWN:
-                undecodable.append((delivery, str(error)))
+                undecodable.append((delivery, f"undecodable: {complaint(error)}"))
             continue
         metrics.EVENTS.labels(event.type).inc()
         batch.append(event)

@@ -20,6 +20,7 @@ from contracts.commands import AnyCommand
 from contracts.errors import ErrorCode, Refusal
 from contracts.ids import traceparent_of
 from contracts.limits import BATCH_BYTES
+from contracts.shape import complaint
 from services.amqp import Broker, BrokerAway, Channel, Delivery, Inbox, Outgoing, Unroutable, dead_letter
 from services.mongo import Database
 from services.persister import conversations, messages, metrics, profiles
@@ -190,11 +191,7 @@ class Consumer:
             try:
                 decoded.append(commands.decode(line))
             except ValidationError as error:
-                reason = "; ".join(
-                    f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
-                    for problem in error.errors(include_url=False, include_input=False, include_context=False)
-                )
-                await self._set_aside_surely(line, delivery, f"undecodable: {reason}")
+                await self._set_aside_surely(line, delivery, f"undecodable: {complaint(error)}")
         return decoded
 
     async def _set_aside_surely(self, line: bytes, delivery: Delivery, reason: str) -> None:

@@ -101,7 +101,7 @@ async def note_activity(database: Database, created: Sequence[fanout.MessageCrea
     """
     newest: dict[str, fanout.MessageCreated] = {}
     read: dict[tuple[str, str], int] = {}
-    for item in created:
+    for item in sorted(created, key=lambda item: item.seq):  # what comes again may come behind newer ones
         newest[item.conversation_id] = item
         read[item.conversation_id, item.sender_id] = item.seq
     conversations = [

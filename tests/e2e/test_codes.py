@@ -95,6 +95,24 @@ async def test_a_peer_that_answers_no_ping_closes_with_4000(quick: System) -> No
         await writer.wait_closed()
 
 
+async def test_a_flood_of_pings_closes_with_4502(quick: System) -> None:
+    """As raw bytes, since no client would do it."""
+    address = urlsplit(quick.gateways[0].ws)
+    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    try:
+        key = base64.b64encode(os.urandom(16)).decode()
+        writer.write(
+            f"GET {address.path} HTTP/1.1\r\nHost: {address.netloc}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
+        )
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"\x89\x80\x00\x00\x00\x00" * 5000)
+        async with asyncio.timeout(10):
+            await reader.readuntil((4502).to_bytes(2))
+    finally:
+        writer.close()
+
+
 async def test_a_send_that_is_not_stored_in_time_is_refused_and_may_be_repeated(quick: System) -> None:
     async with Rest(quick.gateways[0].url, token("patient", 60)) as rest:
         cid = (await rest.create_conversation([]))["id"]

@@ -397,3 +397,33 @@ async def test_a_broker_that_blocks_publishers_is_not_ready_and_says_why(
     amqp_proxy.inject(pamqp.frame.marshal(commands.Connection.Unblocked(), 0))
     await amqp_proxy.heal()
     await service.well()
+
+
+# ------------------------------------------------------------------------------------------------- the topology
+
+
+async def test_an_exchange_that_somebody_deleted_is_bound_again(
+    settings: Settings, tap: Tap, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing fails on the side that listens: it would wait for ever."""
+    monkeypatch.setattr(broker, "DECLARE_INTERVAL", 0.2)
+    topology = settings.topology
+    service = Service(topology, settings.amqp_url)
+    queue = topology.gateway_queue("g1")
+    service.subscribe(queue, [Binding(topology.fanout.name, queue.name)])
+    async with service:
+        await service.well()
+        await tap.channel.exchange_delete(topology.fanout.name)
+
+        async def heard() -> None:
+            await service.broker.publish(Outgoing(topology.fanout.name, "", b"again", persistent=False))
+            assert len(service.inbox)
+
+        async def surely_heard() -> None:
+            try:
+                await heard()
+            except BrokerAway as error:  # the exchange is not there yet
+                raise AssertionError(str(error)) from error
+
+        await eventually(surely_heard)
+        assert b"again" in await service.take(1)

@@ -79,15 +79,15 @@ async def test_a_replay_has_what_lies_between_its_bounds_and_neither_bound(
     database: Database, history: History
 ) -> None:
     cid = await talk(database, 5)
-    assert seqs(await history.between(cid, 1, 5)) == [2, 3, 4]
-    assert seqs(await history.between(cid, 3)) == [4, 5]
-    assert seqs(await history.between(cid, 0, 1)) == []
-    assert seqs(await history.between(cid, 9)) == []
+    assert seqs(await history.missed(cid, 1, 5)) == [2, 3, 4]
+    assert seqs(await history.missed(cid, 0, 1)) == []
+    assert seqs(await history.above(cid, 3, "alice")) == [4, 5]
+    assert seqs(await history.above(cid, 9, "alice")) == []
 
 
 async def test_only_this_conversation_is_read(database: Database, history: History) -> None:
     cid, other = await talk(database, 2), await talk(database, 3)
-    for read in (history.newest(cid, 10), history.after(cid, 0, 10), history.between(cid, 0)):
+    for read in (history.newest(cid, 10), history.after(cid, 0, 10), history.above(cid, 0, "alice")):
         assert {message.conversation_id for message in await read} == {cid}
     assert await history.head(other) == 3
 
@@ -103,16 +103,27 @@ async def test_a_temp_id_is_shown_to_its_sender_only(database: Database, history
     reads: list[Callable[[str | None], Awaitable[list[Message]]]] = [
         lambda viewer: history.newest(cid, 10, viewer=viewer),
         lambda viewer: history.after(cid, 0, 10, viewer=viewer),
-        lambda viewer: history.between(cid, 0, viewer=viewer),
+        lambda viewer: history.above(cid, 0, str(viewer)),
     ]
     for read in reads:
         assert [message.temp_id for message in await read("alice")] == ["t1", None, "t3", None]
         assert [message.temp_id for message in await read("bob")] == [None, "t2", None, "t4"]
-        assert [message.temp_id for message in await read(None)] == [None] * 4
+
     first, second, *_ = await history.newest(cid, 10)
     assert (await history.message(first.id, "alice")).temp_id == "t1"
     assert (await history.message(second.id, "alice")).temp_id is None
     assert all(b"tempHash" not in message.encode() for message in await history.newest(cid, 10, viewer="alice"))
+
+
+async def test_what_was_missed_keeps_the_temp_id_for_its_sender(database: Database, history: History) -> None:
+    cid = await talk(database, 4)
+    assert [message.temp_id for message in await history.missed(cid, 0, 5)] == ["t1", "t2", "t3", "t4"]
+
+
+async def test_who_is_still_in_is_told_by_conversation(database: Database, history: History) -> None:
+    cid, empty = await talk(database, 1), await store_conversation(database)
+    people = {cid: ["alice", "bob", "mallory"], empty: ["mallory"]}
+    assert await history.members_of(people) == {cid: {"alice", "bob"}, empty: set()}
 
 
 async def test_a_message_that_is_not_there_is_not_found(history: History) -> None:

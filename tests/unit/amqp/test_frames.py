@@ -187,3 +187,8 @@ def test_what_does_not_end_as_a_frame_is_malformed() -> None:
     assert next(arriving) == WHOLE[0]
     with pytest.raises(Malformed):
         next(arriving)
+
+
+def test_a_frame_that_announces_too_much_is_not_waited_for() -> None:
+    with pytest.raises(Malformed):
+        list(Splitter().feed(b"\x03\x00\x01\x7f\xff\xff\xff" + b"x"))
