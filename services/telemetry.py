@@ -4,6 +4,7 @@ import logging
 import sys
 from typing import Any
 
+import orjson
 import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import Response
@@ -30,7 +31,7 @@ def start_logging(settings: ServiceSettings, service: str, instance: str) -> Non
         else [
             # Never with local variables: they hold tokens, secrets and what people write.
             structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False)),
-            structlog.processors.JSONRenderer(),
+            structlog.processors.JSONRenderer(serializer=_json),
         ]
     )
     handler = logging.StreamHandler()
@@ -47,17 +48,18 @@ def start_logging(settings: ServiceSettings, service: str, instance: str) -> Non
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     logging.getLogger("pymongo").setLevel(logging.WARNING)
     structlog.configure(
-        processors=[
-            *shared,
-            structlog.processors.StackInfoRenderer(),
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
-        logger_factory=structlog.stdlib.LoggerFactory(),
+        processors=[*shared, *last],
+        # Our own lines go out directly: the way through `logging` takes five times as long.
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         # What is below the level costs a call that does nothing.
         wrapper_class=structlog.make_filtering_bound_logger(settings.log_level),
     )
     global _logger
     _logger = structlog.get_logger().bind()
+
+
+def _json(line: Any, **options: Any) -> str:
+    return orjson.dumps(line, default=options["default"]).decode()
 
 
 _logger: Any = structlog.get_logger()

@@ -104,7 +104,7 @@ class Token(Shape):
     user_id: Id
 
 
-def gateway_of(request: Request) -> Gateway:
+async def gateway_of(request: Request) -> Gateway:
     """The parts of this process."""
     gateway: Gateway = request.app.state.gateway
     return gateway
@@ -115,7 +115,7 @@ The = Annotated[Gateway, Depends(gateway_of)]
 
 async def authenticate(request: Request) -> None:
     """Find out who calls, from the bearer token (RFC 6750), before anything else is read."""
-    gateway = gateway_of(request)
+    gateway: Gateway = request.app.state.gateway
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise Refusal(ErrorCode.NOT_AUTHENTICATED)
@@ -127,7 +127,7 @@ async def authenticate(request: Request) -> None:
     request.state.caller = identity
 
 
-def caller_of(
+async def caller_of(
     request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))]
 ) -> Identity:
     """Who calls."""
