@@ -17,14 +17,17 @@ from services.notifier.settings import Settings
 from services.telemetry import logger
 
 _event: TypeAdapter[events.Event] = TypeAdapter(events.AnyEvent)
+BUSY = 4  # events that came together: then it is worth waiting for others
 AWAY = (PyMongoError, BrokerAway, Unroutable)
 UNKNOWN = "union_tag_invalid"  # an event of a newer version: not ours to understand
 
 
 async def consume(settings: Settings, broker: Broker, database: Database, inbox: Inbox) -> None:
     """Until cancelled. A batch whose database or broker is away is tried again; gateways drop what comes twice."""
+    deliveries: list[Delivery] = []
     while True:
-        deliveries = await inbox.take(settings.prefetch, settings.linger)
+        busy = len(deliveries) >= BUSY
+        deliveries = await inbox.take(settings.prefetch, settings.linger if busy else 0.0)
         metrics.WAITING.set(len(inbox))
         async for attempt in AsyncRetrying(
             retry=retry_if_exception_type(AWAY),
