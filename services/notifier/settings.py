@@ -13,7 +13,12 @@ class Settings(WorkerSettings):
     prefetch: Annotated[int, Field(ge=1, le=2000)] = Field(
         500, description="events that wait here unacknowledged, and are looked up together"
     )
-    linger: float = Field(0.025, ge=0, le=1, description="seconds that events wait for others, to be looked up together, while there are many")
+    linger: float = Field(
+        0.025,
+        ge=0,
+        le=1,
+        description="seconds that events wait for others, to be looked up together, while there are many",
+    )
     preview_length: Annotated[int, Field(ge=0, le=1000)] = Field(
         140, description="characters of a message shown in its notification; 0 shows none"
     )

@@ -147,28 +147,18 @@ class Consumer:
             return await self._failed(command)
 
     async def _dispatch(self, command: AnyCommand) -> Outcome:
-        database = self._database
         match command:
             case commands.StoreProfile():
-                return (await profiles.store_all(database, [command]))[command.id]
+                return (await profiles.store_all(self._database, [command]))[command.id]
             case commands.SendMessage():
                 raise AssertionError("messages are handled in runs")
-        try:
-            match command:
-                case commands.CreateConversation():
-                    return await conversations.create(database, command)
-                case commands.RenameConversation():
-                    return await conversations.rename(database, command)
-                case commands.AddMembers():
-                    return await conversations.add_members(database, command)
-                case commands.RemoveMember():
-                    return await conversations.remove_member(database, command)
-                case commands.DeleteConversation():
-                    return await conversations.delete(database, command)
-                case commands.PurgeConversation():
-                    return await conversations.purge(database, command, self._settings.purge_size)
-        finally:
-            self._rooms.forget([command.conversation_id])
+            case commands.PurgeConversation():
+                return await conversations.purge(self._database, command, self._settings.purge_size)
+            case _:
+                try:
+                    return await conversations.change(self._database, command)
+                finally:
+                    self._rooms.forget([command.conversation_id])
 
     async def _failed(self, command: AnyCommand) -> Outcome:
         """A command that fails for a reason of its own: a few more chances, then out of the way, with its reason."""

@@ -36,16 +36,44 @@ Document = dict[str, Any]
 EARLIER = 50  # changes of a conversation that are known when they come again
 
 
-async def create(database: Database, command: CreateConversation) -> Outcome:
-    """Create it, or bring back whoever has left a direct conversation."""
-    creator = command.actor.user_id
-    people = list(dict.fromkeys([creator, *command.member_ids]))
+async def change(database: Database, command: Change) -> Outcome:
+    """Carry a command out, finish it after a crash, or see that it was told before.
+
+    Raises:
+        Refusal: the actor may not, or it is too late.
+        Contended: see there.
+    """
     conversation = await database[collections.CONVERSATIONS.name].find_one({"_id": command.conversation_id})
+    if isinstance(command, CreateConversation) and conversation is None:
+        return await _create(database, command)
     if conversation is None:
-        conversation = await _insert(database, command, people)
-    elif _told(conversation, command):
+        raise Refusal(ErrorCode.NOT_A_MEMBER)
+    if command.id in conversation["change"].get("earlier", ()):
         return done(command)
-    elif not _noted(conversation, command):
+    match command:
+        case CreateConversation():
+            return await _return_to(database, command, conversation)
+        case RenameConversation():
+            return await _rename(database, command, conversation)
+        case AddMembers():
+            return await _add_members(database, command, conversation)
+        case RemoveMember():
+            return await _remove_member(database, command, conversation)
+        case DeleteConversation():
+            return await _delete(database, command, conversation)
+
+
+async def _create(database: Database, command: CreateConversation) -> Outcome:
+    people = _people_of(command)
+    conversation = await _insert(database, command, people)
+    await _apply(database, conversation)
+    return await _tell(database, command, conversation, "created", shown=people)
+
+
+async def _return_to(database: Database, command: CreateConversation, conversation: Document) -> Outcome:
+    """Bring back whoever has left a direct conversation."""
+    people = _people_of(command)
+    if not _noted(conversation, command):
         _in_time(command)
         if conversation["type"] != "direct":
             raise Refusal(ErrorCode.FORBIDDEN, "There is another conversation with this id.")
@@ -58,11 +86,7 @@ async def create(database: Database, command: CreateConversation) -> Outcome:
     return await _tell(database, command, conversation, "created", shown=people)
 
 
-async def rename(database: Database, command: RenameConversation) -> Outcome:
-    """Change the name."""
-    conversation = await _find(database, command)
-    if _told(conversation, command):
-        return done(command)
+async def _rename(database: Database, command: RenameConversation, conversation: Document) -> Outcome:
     if not _noted(conversation, command):
         await _administered(database, command, conversation)
         if conversation["type"] == "direct":
@@ -71,11 +95,8 @@ async def rename(database: Database, command: RenameConversation) -> Outcome:
     return await _tell(database, command, conversation, "name_changed")
 
 
-async def add_members(database: Database, command: AddMembers) -> Outcome:
-    """Bring people in; those who are in already are not told twice."""
-    conversation = await _find(database, command)
-    if _told(conversation, command):
-        return done(command)
+async def _add_members(database: Database, command: AddMembers, conversation: Document) -> Outcome:
+    """Those who are in already are not told twice."""
     if not _noted(conversation, command):
         await _administered(database, command, conversation)
         if conversation["type"] == "direct":
@@ -90,11 +111,8 @@ async def add_members(database: Database, command: AddMembers) -> Outcome:
     return await _tell(database, command, conversation, "member_added", shown=conversation["change"]["added"])
 
 
-async def remove_member(database: Database, command: RemoveMember) -> Outcome:
-    """Take somebody out. The last admin who leaves hands the role to the longest-standing member."""
-    conversation = await _find(database, command)
-    if _told(conversation, command):
-        return done(command)
+async def _remove_member(database: Database, command: RemoveMember, conversation: Document) -> Outcome:
+    """The last admin who leaves hands the role to the longest-standing member."""
     if not _noted(conversation, command):
         _in_time(command)
         there = await _memberships(database, command.conversation_id, [command.actor.user_id, command.member_id])
@@ -112,11 +130,8 @@ async def remove_member(database: Database, command: RemoveMember) -> Outcome:
     return await _tell(database, command, conversation, "member_removed", shown=conversation["change"]["promoted"])
 
 
-async def delete(database: Database, command: DeleteConversation) -> Outcome:
+async def _delete(database: Database, command: DeleteConversation, conversation: Document) -> Outcome:
     """End it for everybody; its messages are erased by the commands that follow."""
-    conversation = await _find(database, command)
-    if _told(conversation, command):
-        return done(command)
     if not _noted(conversation, command):
         await _administered(database, command, conversation)
         if conversation["type"] == "direct":
@@ -162,13 +177,6 @@ def _in_time(command: Change) -> None:
         raise Refusal(ErrorCode.TIMEOUT)
 
 
-async def _find(database: Database, command: Change) -> Document:
-    conversation = await database[collections.CONVERSATIONS.name].find_one({"_id": command.conversation_id})
-    if conversation is None:
-        raise Refusal(ErrorCode.NOT_A_MEMBER)
-    return conversation
-
-
 async def _administered(database: Database, command: Change, conversation: Document) -> None:
     """Raises Refusal (TIMEOUT, NOT_A_MEMBER, FORBIDDEN) unless the actor is an admin of it."""
     _in_time(command)
@@ -198,14 +206,13 @@ async def _heirs(database: Database, conversation_id: str, leaving: str) -> list
 # --------------------------------------------------------------------------------- noted, applied, told
 
 
+def _people_of(command: CreateConversation) -> list[str]:
+    return list(dict.fromkeys([command.actor.user_id, *command.member_ids]))
+
+
 def _noted(conversation: Document, command: Change) -> bool:
     """Whether this command has begun already, before a crash."""
     return bool(conversation["change"]["id"] == command.id)
-
-
-def _told(conversation: Document, command: Change) -> bool:
-    """Whether this command was carried out and told, before the one that is noted now."""
-    return command.id in conversation["change"].get("earlier", ())
 
 
 def _change(command: Change, facts: dict[str, list[str]]) -> Document:

@@ -465,7 +465,7 @@ async def test_a_change_that_meets_another_begins_again_from_what_is_then(
 ) -> None:
     # Alice, the only admin, would hand her role to Bob, who leaves at the same moment.
     cid = await store_conversation(database, {**BOTH, "third": "member"})
-    other = conversations.remove_member(database, remove(cid, "bob", actor="bob"))
+    other = conversations.change(database, remove(cid, "bob", actor="bob"))
     instead = {"conversations.find_one_and_update": meanwhile(other)}
     assert await carry_out(settings, database, tap, remove(cid, "alice"), instead=instead) == [None]
     assert await members_of(database, cid) == {"third": "admin"}
@@ -477,7 +477,7 @@ async def test_a_change_that_is_not_allowed_any_more_when_it_begins_again_is_ref
     settings: Settings, database: Database, tap: Tap
 ) -> None:
     cid = await store_conversation(database, BOTH)
-    other = conversations.remove_member(database, remove(cid, "alice"))
+    other = conversations.change(database, remove(cid, "alice"))
     instead = {"conversations.find_one_and_update": meanwhile(other)}
     assert await carry_out(settings, database, tap, rename(cid, "mine"), instead=instead) == ["NOT_A_MEMBER"]
     assert (await conversation_of(database, cid))["name"] == "Team"
@@ -487,7 +487,7 @@ async def test_two_who_start_the_same_direct_conversation_at_once_have_one(
     settings: Settings, database: Database, tap: Tap
 ) -> None:
     cid = new_id()
-    other = conversations.create(database, create(cid, "direct", "alice", actor="bob"))
+    other = conversations.change(database, create(cid, "direct", "alice", actor="bob"))
     instead = {"conversations.insert_one": meanwhile(other)}
     assert await carry_out(settings, database, tap, create(cid, "direct", "bob"), instead=instead) == [None]
     assert (await conversation_of(database, cid))["createdBy"] == "bob"
@@ -496,7 +496,7 @@ async def test_two_who_start_the_same_direct_conversation_at_once_have_one(
 
 async def test_two_who_carry_out_the_same_command_do_so_once(settings: Settings, database: Database, tap: Tap) -> None:
     command = create(new_id(), "group", "bob", name="Team")
-    instead = {"conversations.insert_one": meanwhile(conversations.create(database, command))}
+    instead = {"conversations.insert_one": meanwhile(conversations.change(database, command))}
     assert await carry_out(settings, database, tap, command, instead=instead) == [None]
     assert await members_of(database, command.key) == BOTH
     assert [data["name"] for data in updates_of(tap, command.key)] == ["Team"]
