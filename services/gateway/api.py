@@ -25,9 +25,9 @@ from services.gateway.bodies import strict_route
 from services.gateway.history import reading
 from services.gateway.ingress import new_id
 from services.gateway.limits import take
+from services.gateway.parts import Gateway
 from services.gateway.problems import PROBLEMS, InvalidField
 from services.gateway.session import content_of
-from services.gateway.websocket import Gateway
 
 ConversationName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=limits.NAME_LENGTH)]
 Limit = Annotated[int, Query(ge=1, le=limits.LIST_PAGE)]

@@ -18,9 +18,10 @@ from services.gateway.auth import Verifier
 from services.gateway.egress import Egress
 from services.gateway.history import History
 from services.gateway.ingress import Ingress, new_id
+from services.gateway.parts import Gateway
 from services.gateway.profiles import Profiles
 from services.gateway.settings import Settings
-from services.gateway.websocket import Gateway, come_back_later, endpoint
+from services.gateway.websocket import come_back_later, endpoint
 from services.telemetry import logger, metrics_response, start_logging
 from services.worker import calm_garbage_collector
 
