@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from contracts.errors import CloseCode
 from services import health, mongo
 from services.amqp import Broker
-from services.gateway import api, problems
+from services.gateway import api, page, problems
 from services.gateway.auth import Verifier
 from services.gateway.egress import Egress
 from services.gateway.history import History
@@ -106,6 +106,7 @@ def create_app(settings: Settings) -> FastAPI:
     async def metrics() -> Response:
         return metrics_response()
 
+    page.install(app, settings)
     return app
 
 

@@ -1,6 +1,7 @@
 """What can be set for a gateway, beside what every service has."""
 
 import re
+from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import Field, SecretStr, model_validator
@@ -58,20 +59,28 @@ class Settings(ServiceSettings):
     drain_batch: int = Field(200, ge=1, description="sockets closed at a time while draining")
     drain_spread: float = Field(5.0, ge=0, description="seconds over which drained clients are told to come back")
 
+    web_root: Path = Field(Path("web/dist"), description="folder of the built web page that `/` serves")
+    web_oidc_issuer: str | None = Field(
+        None, pattern=r"^https?://[^\s;,]+$", description="the page signs people in at this OpenID provider"
+    )
+    web_oidc_client_id: str | None = Field(None, description="as which public client (code flow with PKCE)")
+    web_host_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="origins of pages that may embed the page and give it a token, comma-separated"
+    )
+
     @model_validator(mode="before")
     @classmethod
     def _split(cls, values: dict[str, object]) -> dict[str, object]:
-        origins = values.get("allowed_origins")
-        if isinstance(origins, str):
-            parts = tuple(part.strip().rstrip("/") for part in origins.split(",") if part.strip())
-            for part in parts:
-                if not re.fullmatch(r"\*|https?://[^/\s]+", part):
-                    raise ValueError(f"ALLOWED_ORIGINS: {part!r} is no origin, as https://chat.example.org")
-            return {**values, "allowed_origins": parts}
-        return values
+        lists = {name: values.get(name) for name in ("allowed_origins", "web_host_origins")}
+        return values | {name: _origins(name, text) for name, text in lists.items() if isinstance(text, str)}
 
     @model_validator(mode="after")
     def _safe(self) -> Self:
+        if (self.web_oidc_issuer is None) != (self.web_oidc_client_id is None):
+            raise ValueError("WEB_OIDC_ISSUER and WEB_OIDC_CLIENT_ID are set together or not at all")
+        for origin in self.web_host_origins:
+            if not re.fullmatch(r"https?://[^\s;,/*]+", origin):
+                raise ValueError(f"WEB_HOST_ORIGINS: {origin!r} is not an origin such as https://intranet.example.com")
         secret = self.jwt_secret.get_secret_value()
         if self.jwt_jwks_url is None and not self.auth_dev:
             if secret == DEVELOPMENT_SECRET:
@@ -79,3 +88,11 @@ class Settings(ServiceSettings):
             if len(secret.encode()) < SECRET_BYTES:
                 raise ValueError(f"JWT_SECRET must have at least {SECRET_BYTES} bytes")
         return self
+
+
+def _origins(name: str, text: str) -> tuple[str, ...]:
+    origins = tuple(part.strip().rstrip("/") for part in text.split(",") if part.strip())
+    for origin in origins:
+        if not re.fullmatch(r"\*|https?://[^/\s]+", origin):
+            raise ValueError(f"{name.upper()}: {origin!r} is no origin, as https://chat.example.org")
+    return origins
