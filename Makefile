@@ -5,20 +5,23 @@
 .PHONY: help setup run test check format bench lock clean
 
 BIN := .venv/bin
-COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock"
+WEB := $(BIN)/python -m deploy.local.web
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: ## make .venv and install the locked dependencies (run, test and check do it by themselves)
+setup: ## make .venv, install the locked dependencies and build the web page (run, test and check do it by themselves)
 	@PYTHON=$(PYTHON) deploy/local/setup.sh
+	@$(WEB)
 
 # exec: signals reach the launcher itself, which stops everything in order; Ctrl-C is a normal end, not an error.
 run: setup ## start RabbitMQ, MongoDB and every service; Ctrl-C stops them
 	@exec $(BIN)/python -m deploy.local.run
 
-test: setup ## run all tests; ARGS="-k join tests/unit" chooses
+test: setup ## run all tests; ARGS="-k join tests/unit" chooses among those of pytest
+	@$(if $(ARGS),,$(WEB) npm test)
 	@$(BIN)/pytest $(ARGS)
 
 check: setup ## formatting, lint, types, who imports whom, generated schemas
@@ -27,18 +30,22 @@ check: setup ## formatting, lint, types, who imports whom, generated schemas
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m contracts.generate --check
+	$(WEB) npm run check
 
 format: setup ## format the code and fix what can be fixed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+	$(WEB) npm run format
 
 bench: setup ## measure a running system; ARGS="--help" lists the measurements
 	@$(BIN)/python -m bench $(ARGS)
 
-lock: setup ## resolve pyproject.toml again into the two locks; ARGS="--upgrade" takes the newest versions
-	$(COMPILE) $(ARGS) --output-file requirements.lock
-	$(COMPILE) $(ARGS) --group dev --constraint requirements.lock --output-file requirements-dev.lock
+lock: setup ## resolve pyproject.toml again into the three locks; ARGS="--upgrade" takes the newest versions
+	$(COMPILE) $(ARGS) pyproject.toml --output-file requirements.lock
+	$(COMPILE) $(ARGS) pyproject.toml --group dev --constraint requirements.lock --output-file requirements-dev.lock
+	$(COMPILE) $(ARGS) --group node --output-file requirements-node.lock
 
 clean: ## remove what was made: .venv, caches, and .run with its conversations
 	rm -rf .venv .run .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist
+	rm -rf web/node_modules web/dist web/dist-lib
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

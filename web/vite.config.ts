@@ -4,7 +4,7 @@ import { defineConfig } from "vite";
 import { emojiData } from "./scripts/emoji-data.ts";
 import { sizes } from "./scripts/sizes.ts";
 
-const gateway = process.env["GATEWAY"] ?? "http://127.0.0.1:3000";
+const gateway = process.env.GATEWAY ?? "http://127.0.0.1:3000";
 
 export default defineConfig({
   plugins: [react(), tailwindcss(), emojiData(), sizes()],

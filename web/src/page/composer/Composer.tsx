@@ -1,0 +1,103 @@
+import { ArrowUp } from "lucide-react";
+import { type KeyboardEvent, useEffect, useId, useLayoutEffect, useRef, useState } from "react";
+import { texts } from "../texts/index.ts";
+import { draftOf, keepDraft } from "./drafts.ts";
+import { EmojiButton } from "./EmojiButton.tsx";
+import { remaining } from "./length.ts";
+
+interface Props {
+  userId: string;
+  conversationId: string;
+  /** Of whom or what this message is for. */
+  title: string;
+  onSend: (content: string) => void;
+  onTyping: (isTyping: boolean) => void;
+}
+
+/** Where a message is written. It belongs to one conversation: another one has another composer. */
+export function Composer({ userId, conversationId, title, onSend, onTyping }: Props) {
+  const [text, setText] = useState(() => draftOf(userId, conversationId));
+  const field = useRef<HTMLTextAreaElement>(null);
+  const noteId = useId();
+  const left = remaining(text);
+  const maySend = text.trim() !== "" && (left === null || left >= 0);
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: its height follows from the text
+  useLayoutEffect(() => grow(field.current), [text]);
+  useEffect(() => () => onTyping(false), [onTyping]);
+
+  const change = (value: string) => {
+    setText(value);
+    keepDraft(userId, conversationId, value);
+    onTyping(value.trim() !== "");
+  };
+  const send = () => {
+    if (!maySend) return;
+    onSend(text.trim());
+    change("");
+    field.current?.focus();
+  };
+  const keyDown = (event: KeyboardEvent) => {
+    // While an input method composes, Enter accepts its proposal.
+    if (event.key !== "Enter" || event.shiftKey || event.nativeEvent.isComposing) return;
+    event.preventDefault();
+    send();
+  };
+  const insert = (emoji: string) => {
+    const at = field.current;
+    const [start, end] = [at?.selectionStart ?? text.length, at?.selectionEnd ?? text.length];
+    change(text.slice(0, start) + emoji + text.slice(end));
+    requestAnimationFrame(() => at?.setSelectionRange(start + emoji.length, start + emoji.length));
+  };
+
+  return (
+    <form
+      className="mx-auto w-full max-w-4xl px-4 pb-3 max-sm:px-2 max-sm:pb-2"
+      onSubmit={(event) => {
+        event.preventDefault();
+        send();
+      }}
+    >
+      <div className="flex items-end gap-1 rounded-[1.625rem] border border-line-strong bg-raised p-1.5 shadow-(--shadow-lift) focus-within:border-leaf focus-within:outline-2 focus-within:outline-leaf focus-within:-outline-offset-1">
+        <EmojiButton onPick={insert} onClose={() => field.current?.focus()} />
+        <textarea
+          ref={field}
+          rows={1}
+          dir="auto"
+          value={text}
+          enterKeyHint="send"
+          aria-label={texts.composer.label(title)}
+          aria-describedby={noteId}
+          placeholder={texts.composer.placeholder}
+          onChange={(event) => change(event.target.value)}
+          onKeyDown={keyDown}
+          onBlur={() => onTyping(false)}
+          className="max-h-[min(15rem,35dvh)] min-h-10 min-w-0 flex-1 resize-none self-center overflow-y-auto bg-transparent px-1.5 py-2 leading-6 outline-none [overflow-wrap:anywhere]"
+        />
+        <button
+          type="submit"
+          aria-label={texts.composer.send}
+          title={texts.composer.send}
+          disabled={!maySend}
+          className="grid size-10 shrink-0 place-items-center rounded-full bg-leaf text-on-leaf transition-colors hover:bg-leaf-strong disabled:bg-hover disabled:text-ink-soft"
+        >
+          <ArrowUp aria-hidden="true" className="size-5" strokeWidth={2.4} />
+        </button>
+      </div>
+      <p id={noteId} className={left === null ? "sr-only" : "px-4 pt-1.5 text-right text-xs text-ink-soft"}>
+        {left === null && texts.composer.hint}
+        {left !== null && left >= 0 && texts.composer.left(left)}
+        {left !== null && left < 0 && (
+          <span className="font-semibold text-danger">{texts.composer.tooLong(-left)}</span>
+        )}
+      </p>
+    </form>
+  );
+}
+
+/** As high as its text, within what the style allows. */
+function grow(field: HTMLTextAreaElement | null): void {
+  if (!field) return;
+  field.style.height = "auto";
+  field.style.height = `${field.scrollHeight}px`;
+}

@@ -1,0 +1,82 @@
+import { memo } from "react";
+import { useDraft } from "../composer/drafts.ts";
+import { plainText } from "../messages/markdown.ts";
+import { Avatar } from "../parts/Avatar.tsx";
+import { texts } from "../texts/index.ts";
+import { exactTimeOf, shortTime } from "../time.ts";
+
+const words = texts.conversations;
+const PREVIEW = 160;
+
+/** A conversation as the list shows it. */
+export interface Listed {
+  id: string;
+  title: string;
+  face: { id: string; kind: "person" | "group" | "channel" };
+  unread: number;
+  at: Date;
+  last: { from: string | null; content: string; isDeleted: boolean; hasAttachment: boolean } | null;
+}
+
+export const addressOf = (conversationId: string) => `#/c/${encodeURIComponent(conversationId)}`;
+
+export const ConversationItem = memo(function ConversationItem(props: {
+  item: Listed;
+  userId: string;
+  isCurrent: boolean;
+}) {
+  const { item, userId, isCurrent } = props;
+  const draft = useDraft(userId, item.id);
+  const isUnread = item.unread > 0;
+  return (
+    <a
+      href={addressOf(item.id)}
+      aria-current={isCurrent ? "page" : undefined}
+      className="flex items-center gap-3 rounded-2xl px-2.5 py-2 transition-colors hover:bg-hover aria-[current=page]:bg-leaf-soft"
+    >
+      <Avatar id={item.face.id} name={item.title} kind={item.face.kind} size="large" />
+      <span className="grid min-w-0 flex-1 gap-0.5">
+        <span className="flex items-baseline gap-2">
+          <bdi className={`min-w-0 flex-1 truncate ${isUnread ? "font-bold" : "font-semibold"}`}>
+            {item.title}
+          </bdi>
+          <time
+            dateTime={item.at.toISOString()}
+            title={exactTimeOf(item.at)}
+            className={`shrink-0 text-xs ${isUnread ? "font-semibold text-earth" : "text-ink-soft"}`}
+          >
+            {shortTime(item.at)}
+          </time>
+        </span>
+        <span className="flex min-h-5 items-center gap-2">
+          <span className={`min-w-0 flex-1 truncate text-sm ${isUnread ? "text-ink" : "text-ink-soft"}`}>
+            {draft && !isCurrent ? <Draft text={draft} /> : preview(item)}
+          </span>
+          {isUnread && (
+            <span className="grid h-5 min-w-5 place-items-center rounded-full bg-earth px-1.5 font-bold text-[0.6875rem] text-on-earth leading-none">
+              <span aria-hidden="true">{item.unread > 99 ? "99+" : item.unread}</span>
+              <span className="sr-only">{words.unread(item.unread)}</span>
+            </span>
+          )}
+        </span>
+      </span>
+    </a>
+  );
+});
+
+function Draft({ text }: { text: string }) {
+  return (
+    <>
+      <span className="font-semibold text-earth">{words.draft}</span>{" "}
+      <bdi>{text.slice(0, PREVIEW).replace(/\s+/g, " ")}</bdi>
+    </>
+  );
+}
+
+function preview({ last }: Listed): string {
+  if (!last) return words.noMessages;
+  if (last.isDeleted) return words.deletedMessage;
+  const text = plainText(last.content.slice(0, PREVIEW * 2)).slice(0, PREVIEW);
+  const said = text || (last.hasAttachment ? words.attachment : "");
+  return last.from ? words.lastFrom(last.from, said) : said;
+}

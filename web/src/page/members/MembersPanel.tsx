@@ -1,0 +1,174 @@
+import { LogOut, Pencil, Trash2, UserMinus, UserPlus, X } from "lucide-react";
+import { type ReactNode, useState } from "react";
+import type { Person } from "../conversations/PeoplePicker.tsx";
+import { Avatar } from "../parts/Avatar.tsx";
+import { Button, IconButton } from "../parts/buttons.tsx";
+import { Confirm } from "../parts/Confirm.tsx";
+import { texts } from "../texts/index.ts";
+import { fullDateOf } from "../time.ts";
+import { AddPeople } from "./AddPeople.tsx";
+import { RenameForm } from "./RenameForm.tsx";
+
+const words = texts.members;
+
+export interface PanelMember extends Person {
+  role: "admin" | "member";
+}
+
+export interface Actions {
+  search: (query: string) => Promise<Person[]>;
+  rename: (name: string) => Promise<void>;
+  add: (userIds: string[]) => Promise<void>;
+  remove: (userId: string) => Promise<void>;
+  leave: () => Promise<void>;
+  delete: () => Promise<void>;
+  /** The next page of members. */
+  more: () => Promise<void>;
+}
+
+interface Props {
+  title: string;
+  face: { id: string; kind: "person" | "group" | "channel" };
+  type: "direct" | "group" | "channel";
+  createdAt: Date;
+  userId: string;
+  members: PanelMember[];
+  memberCount: number;
+  actions: Actions;
+  onClose: () => void;
+}
+
+type Asked =
+  | { kind: "add" }
+  | { kind: "remove"; member: PanelMember }
+  | { kind: "leave" }
+  | { kind: "delete" };
+
+/** Who is in a conversation, and what may be changed about it. */
+export function MembersPanel(props: Props) {
+  const { title, face, type, createdAt, userId, members, memberCount, actions, onClose } = props;
+  const [asked, setAsked] = useState<Asked | null>(null);
+  const [isRenaming, setRenaming] = useState(false);
+  const isAdmin = members.some((member) => member.userId === userId && member.role === "admin");
+  const isDirect = type === "direct";
+  const mayChange = isAdmin && !isDirect;
+  const close = () => setAsked(null);
+
+  return (
+    <section aria-label={words.title} className="flex h-full min-h-0 flex-col">
+      <header className="flex min-h-16 items-center justify-between gap-2 pr-3 pl-5">
+        <h2 className="font-semibold">{words.title}</h2>
+        <IconButton icon={X} label={words.close} onClick={onClose} />
+      </header>
+      <div className="min-h-0 flex-1 overflow-y-auto px-3 pb-6">
+        <div className="grid justify-items-center gap-3 px-2 pt-2 pb-6 text-center">
+          <Avatar id={face.id} name={title} kind={face.kind} size="huge" />
+          {isRenaming ? (
+            <RenameForm name={title} rename={actions.rename} onClose={() => setRenaming(false)} />
+          ) : (
+            <p className="max-w-full font-display text-xl leading-snug [overflow-wrap:anywhere]">
+              <bdi>{title}</bdi>
+            </p>
+          )}
+          <p className="-mt-1 text-ink-soft text-sm">
+            {texts.conversations.kind[type]} · {words.created(fullDateOf(createdAt))}
+          </p>
+          {mayChange && !isRenaming && (
+            <div className="flex flex-wrap justify-center gap-2">
+              <Button onClick={() => setRenaming(true)}>
+                <Pencil aria-hidden="true" className="size-4" />
+                {words.rename}
+              </Button>
+              <Button onClick={() => setAsked({ kind: "add" })}>
+                <UserPlus aria-hidden="true" className="size-4" />
+                {words.add}
+              </Button>
+            </div>
+          )}
+        </div>
+        <h3 className="px-2 pb-1 font-semibold text-ink-soft text-sm">{words.list(memberCount)}</h3>
+        <ul>
+          {members.map((member) => (
+            <MemberRow key={member.userId} member={member} isSelf={member.userId === userId}>
+              {mayChange && member.userId !== userId && (
+                <IconButton
+                  icon={UserMinus}
+                  label={words.remove(member.userName)}
+                  onClick={() => setAsked({ kind: "remove", member })}
+                />
+              )}
+            </MemberRow>
+          ))}
+        </ul>
+        {members.length < memberCount && (
+          <Button className="mt-2 w-full" onClick={() => void actions.more()}>
+            {words.more}
+          </Button>
+        )}
+        {!isDirect && (
+          <div className="mt-6 grid gap-2 border-line border-t px-2 pt-5">
+            <Button look="danger" onClick={() => setAsked({ kind: "leave" })}>
+              <LogOut aria-hidden="true" className="size-4" />
+              {words.leave}
+            </Button>
+            {isAdmin && (
+              <Button look="danger" onClick={() => setAsked({ kind: "delete" })}>
+                <Trash2 aria-hidden="true" className="size-4" />
+                {words.delete}
+              </Button>
+            )}
+          </div>
+        )}
+      </div>
+      {asked?.kind === "add" && (
+        <AddPeople actions={actions} without={members.map((member) => member.userId)} onClose={close} />
+      )}
+      {asked?.kind === "remove" && (
+        <Confirm
+          title={words.remove(asked.member.userName)}
+          question={words.confirmRemove(asked.member.userName, title)}
+          submit={words.confirmRemoveSubmit}
+          action={() => actions.remove(asked.member.userId)}
+          onClose={close}
+        />
+      )}
+      {asked?.kind === "leave" && (
+        <Confirm
+          title={words.leave}
+          question={words.confirmLeave(title)}
+          submit={words.confirmLeaveSubmit}
+          action={actions.leave}
+          onClose={close}
+        />
+      )}
+      {asked?.kind === "delete" && (
+        <Confirm
+          title={words.delete}
+          question={words.confirmDelete(title)}
+          submit={words.confirmDeleteSubmit}
+          action={actions.delete}
+          onClose={close}
+        />
+      )}
+    </section>
+  );
+}
+
+function MemberRow(props: { member: PanelMember; isSelf: boolean; children: ReactNode }) {
+  const { member, isSelf, children } = props;
+  return (
+    <li className="flex min-h-13 items-center gap-3 rounded-2xl px-2 py-1.5">
+      <Avatar id={member.userId} name={member.userName} />
+      <p className="min-w-0 flex-1">
+        <bdi className="block truncate leading-snug">{member.userName}</bdi>
+        {isSelf && <span className="block text-ink-soft text-xs">{words.you}</span>}
+      </p>
+      {member.role === "admin" && (
+        <span className="rounded-full bg-leaf-soft px-2.5 py-0.5 font-semibold text-leaf text-xs">
+          {words.admin}
+        </span>
+      )}
+      {children}
+    </li>
+  );
+}

@@ -1,0 +1,97 @@
+import { ArrowDown } from "lucide-react";
+import { useCallback, useRef } from "react";
+import { Virtualizer, type VirtualizerHandle } from "virtua";
+import { texts } from "../texts/index.ts";
+import { MessageRow } from "./MessageRow.tsx";
+import type { Row } from "./rows.ts";
+import { useEnd, useOlder, usePrepended, useStartAtNew } from "./scrolling.ts";
+
+const words = texts.messages;
+
+interface Props {
+  label: string;
+  rows: Row[];
+  /** Whether there may be earlier messages that are not here yet. */
+  hasOlder: boolean;
+  loadOlder: () => Promise<void>;
+  /** The newest message is in sight. */
+  onSeen: () => void;
+  onRetry: (key: string) => void;
+  onDiscard: (key: string) => void;
+}
+
+/** The messages, of which only those in sight exist as elements. */
+export function MessageList({ label, rows, hasOlder, loadOlder, onSeen, onRetry, onDiscard }: Props) {
+  const scroller = useRef<HTMLDivElement>(null);
+  const list = useRef<VirtualizerHandle>(null);
+  const isPrepended = usePrepended(rows);
+  const end = useEnd(scroller, rows, onSeen);
+  useStartAtNew(scroller, list, rows, end.leave);
+  const older = useOlder(scroller, rows, hasOlder, loadOlder);
+
+  const { onScroll: followEnd } = end;
+  const { look } = older;
+  const onScroll = useCallback(() => {
+    followEnd();
+    look();
+  }, [followEnd, look]);
+
+  return (
+    <div className="relative min-h-0 flex-1">
+      <div
+        ref={scroller}
+        role="log"
+        aria-live="off"
+        aria-label={label}
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, and the keyboard must reach that
+        tabIndex={0}
+        onScroll={onScroll}
+        className="flex h-full flex-col overflow-y-auto overflow-x-hidden overscroll-contain pt-3 -outline-offset-2 [overflow-anchor:none]"
+      >
+        <div className="flex-1" />
+        <div>
+          <Virtualizer ref={list} scrollRef={scroller} shift={isPrepended} data={rows} bufferSize={600}>
+            {(row: Row, place) => (
+              <MessageRow
+                key={row.message.key}
+                row={row}
+                isBeginning={place === 0 && !hasOlder}
+                onRetry={onRetry}
+                onDiscard={onDiscard}
+              />
+            )}
+          </Virtualizer>
+        </div>
+      </div>
+      {rows.length === 0 && !hasOlder && (
+        <p className="pointer-events-none absolute inset-0 grid place-items-center px-8 text-center text-ink-soft">
+          {words.empty}
+        </p>
+      )}
+      <p
+        role="status"
+        className={
+          older.isLoading
+            ? "absolute inset-x-0 top-3 mx-auto w-fit animate-[rise_200ms_300ms_ease-out_backwards] rounded-full border border-line bg-raised px-4 py-1.5 text-ink-soft text-sm shadow-(--shadow-lift)"
+            : "sr-only"
+        }
+      >
+        {older.isLoading && words.loadingOlder}
+      </p>
+      {end.isAway && <JumpButton count={end.newBelow} onClick={end.toEnd} />}
+    </div>
+  );
+}
+
+function JumpButton({ count, onClick }: { count: number; onClick: () => void }) {
+  return (
+    <button
+      type="button"
+      onClick={onClick}
+      className="absolute right-5 bottom-3 flex min-h-10 animate-[rise_160ms_ease-out] items-center gap-2 rounded-full border border-line bg-raised px-4 font-semibold text-sm shadow-(--shadow-float) hover:bg-hover max-sm:right-3"
+    >
+      <ArrowDown aria-hidden="true" className="size-4 text-leaf" strokeWidth={2.4} />
+      {count > 0 ? <span className="text-earth">{words.newBelow(count)}</span> : words.jumpToNewest}
+    </button>
+  );
+}

@@ -1,0 +1,69 @@
+/** From messages to what is drawn: days, groups of one sender, and where the new ones begin. */
+import type { Attachment } from "../../lib/frames.ts";
+import { dayKey } from "../time.ts";
+
+/** A message of whatever state, as the list needs it. */
+export interface Spoken {
+  /** The same before and after it is stored, so that its element stays. */
+  key: string;
+  /** None until it is stored. */
+  seq: number | null;
+  senderId: string;
+  senderName: string;
+  content: string;
+  at: Date;
+  state: "stored" | "sending" | "failed";
+  isEdited: boolean;
+  isDeleted: boolean;
+  attachments: Attachment[];
+}
+
+export interface Row {
+  message: Spoken;
+  isOwn: boolean;
+  /** First and last of what one person said in one go. */
+  isFirst: boolean;
+  isLast: boolean;
+  /** A day begins with it. */
+  startsDay: boolean;
+  /** The messages that this person had not seen begin with it. */
+  startsNew: boolean;
+}
+
+const ONE_GO = 5 * 60_000;
+
+/** `newAfter`: the last seq that was seen when the conversation was opened; null where nothing is new. */
+export function rowsOf(messages: readonly Spoken[], userId: string, newAfter: number | null): Row[] {
+  const firstNew =
+    newAfter === null
+      ? undefined
+      : messages.find((m) => m.seq !== null && m.seq > newAfter && m.senderId !== userId);
+  return messages.map((message, place) => {
+    const before = messages[place - 1];
+    const after = messages[place + 1];
+    return {
+      message,
+      isOwn: message.senderId === userId,
+      // The marker of new messages divides a group.
+      isFirst: !before || message === firstNew || !belongTogether(before, message),
+      isLast: !after || after === firstNew || !belongTogether(message, after),
+      startsDay: !before || dayKey(before.at) !== dayKey(message.at),
+      startsNew: message === firstNew,
+    };
+  });
+}
+
+function belongTogether(before: Spoken, after: Spoken): boolean {
+  return (
+    before.senderId === after.senderId &&
+    after.at.getTime() - before.at.getTime() < ONE_GO &&
+    dayKey(before.at) === dayKey(after.at)
+  );
+}
+
+const EMOJI_ONLY = /^(?:\p{RGI_Emoji}\s*){1,3}$/v;
+
+/** Up to three emoji and nothing else are shown large. */
+export function isEmojiOnly(content: string): boolean {
+  return content.length <= 60 && EMOJI_ONLY.test(content);
+}

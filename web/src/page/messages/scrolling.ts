@@ -1,0 +1,153 @@
+/** Where the message list stands, and why it moves: four reasons, each in a hook of its own. */
+import { type RefObject, useCallback, useEffect, useLayoutEffect, useRef, useState } from "react";
+import type { VirtualizerHandle } from "virtua";
+import type { Row } from "./rows.ts";
+
+const AT_END = 48; // pixels from the end that still count as there
+const AHEAD = 1500; // pixels before the beginning at which earlier messages are fetched
+const SETTLING = 2500; // milliseconds in which the marker of new messages may still turn up
+
+type Scroller = RefObject<HTMLDivElement | null>;
+
+/** Whether these rows came to be by putting some above the ones before. */
+export function usePrepended(rows: Row[]): boolean {
+  const first = rows[0]?.message.key;
+  const before = useRef(first);
+  const isPrepended = before.current !== first && rows.some((row) => row.message.key === before.current);
+  useLayoutEffect(() => {
+    before.current = first;
+  }, [first]);
+  return isPrepended;
+}
+
+/** Whoever is at the end stays there; whoever is not is told how many came meanwhile. */
+export function useEnd(scroller: Scroller, rows: Row[], onSeen: () => void) {
+  const isAtEnd = useRef(true);
+  const lastTop = useRef(0);
+  const [leftAt, setLeftAt] = useState<string | null>(null); // the last message in sight when the end was left
+  const last = rows.at(-1);
+  const lastKey = last?.message.key ?? null;
+
+  const toEnd = useCallback(() => {
+    const element = scroller.current;
+    if (!element) return;
+    isAtEnd.current = true;
+    setLeftAt(null);
+    element.scrollTop = element.scrollHeight;
+    lastTop.current = element.scrollTop;
+  }, [scroller]);
+
+  const onScroll = useCallback(() => {
+    const element = scroller.current;
+    if (!element) return;
+    const distance = element.scrollHeight - element.scrollTop - element.clientHeight;
+    // Rows that turn out higher than thought move the end away: only going up means to leave it.
+    const isLeaving = element.scrollTop < lastTop.current - 1;
+    lastTop.current = element.scrollTop;
+    if (distance < AT_END) {
+      isAtEnd.current = true;
+      setLeftAt(null);
+      onSeen();
+    } else if (isAtEnd.current && isLeaving) {
+      isAtEnd.current = false;
+      setLeftAt(lastKey);
+    }
+  }, [scroller, lastKey, onSeen]);
+
+  // What one says oneself is always looked at.
+  const isMine = last?.message.state === "sending";
+  // biome-ignore lint/correctness/useExhaustiveDependencies: once for each message of one's own
+  useLayoutEffect(() => {
+    if (isMine) toEnd();
+  }, [lastKey]);
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the rows are the reason
+  useLayoutEffect(() => {
+    if (!isAtEnd.current) return;
+    toEnd();
+    onSeen();
+  }, [rows]);
+
+  useEffect(() => {
+    const element = scroller.current;
+    if (!element) return;
+    const stay = new ResizeObserver(() => isAtEnd.current && toEnd());
+    stay.observe(element);
+    for (const child of element.children) stay.observe(child);
+    return () => stay.disconnect();
+  }, [scroller, toEnd]);
+
+  const place = leftAt === null ? -1 : rows.findIndex((row) => row.message.key === leftAt);
+  const leave = useCallback(() => {
+    isAtEnd.current = false;
+    setLeftAt(lastKey);
+  }, [lastKey]);
+  return {
+    toEnd,
+    leave,
+    onScroll,
+    isAway: leftAt !== null,
+    newBelow: place < 0 ? 0 : rows.length - 1 - place,
+  };
+}
+
+/** One starts at the first message that is new, where there is one. */
+export function useStartAtNew(
+  scroller: Scroller,
+  list: RefObject<VirtualizerHandle | null>,
+  rows: Row[],
+  leave: () => void,
+) {
+  const isSettled = useRef(false);
+  const firstNew = rows.findIndex((row) => row.startsNew);
+
+  useEffect(() => {
+    const element = scroller.current;
+    if (!element) return;
+    const settle = () => {
+      isSettled.current = true;
+    };
+    const later = setTimeout(settle, SETTLING);
+    const own = ["wheel", "touchmove", "keydown", "pointerdown"] as const;
+    for (const kind of own) element.addEventListener(kind, settle, { passive: true });
+    return () => {
+      clearTimeout(later);
+      for (const kind of own) element.removeEventListener(kind, settle);
+    };
+  }, [scroller]);
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: only when the marker turns up
+  useLayoutEffect(() => {
+    const element = scroller.current;
+    if (isSettled.current || firstNew < 0 || !element) return;
+    isSettled.current = true;
+    const below = rows.length - firstNew;
+    if (below * 40 < element.clientHeight) return; // all of it is in sight at the end
+    leave();
+    list.current?.scrollToIndex(firstNew, { align: "start", offset: -16 });
+  }, [firstNew >= 0]);
+}
+
+/** Earlier messages are fetched before the reader comes to the beginning. */
+export function useOlder(scroller: Scroller, rows: Row[], hasOlder: boolean, loadOlder: () => Promise<void>) {
+  const isBusy = useRef(false);
+  const [isLoading, setLoading] = useState(false);
+
+  const look = useCallback(() => {
+    const element = scroller.current;
+    if (!element || !hasOlder || isBusy.current || element.scrollTop > AHEAD) return;
+    isBusy.current = true;
+    setLoading(true);
+    loadOlder()
+      .catch(() => undefined) // the connection banner says why; the next scroll tries again
+      .finally(() => {
+        isBusy.current = false;
+        setLoading(false);
+      });
+  }, [scroller, hasOlder, loadOlder]);
+
+  // A first page may be too short to be scrolled.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: after each change of the rows
+  useEffect(() => look(), [rows, look]);
+  return { look, isLoading };
+}
