@@ -1,0 +1,5 @@
+import type { Chat, ChatOptions } from "./types.ts";
+
+export function createChat(_options: ChatOptions): Chat {
+  throw new Error("not written yet");
+}

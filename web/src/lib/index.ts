@@ -1,0 +1,7 @@
+/** Palabre's client library: `createChat` without React, `useWebSocketChat` with it. */
+
+export { createChat } from "./chat.ts";
+export { ChatError } from "./errors.ts";
+export type * from "./types.ts";
+export { TokenUnavailable } from "./types.ts";
+export { ChatProvider, configureChat, useWebSocketChat } from "./useWebSocketChat.ts";
