@@ -1,4 +1,5 @@
 /** What a rejected promise of this library holds. */
+import type { ErrorCode } from "./frames.ts";
 import type { Failure } from "./types.ts";
 
 export class ChatError extends Error implements Failure {
@@ -13,6 +14,11 @@ export class ChatError extends Error implements Failure {
     this.retryable = failure.retryable;
     if (failure.retryAfterMs !== undefined) this.retryAfterMs = failure.retryAfterMs;
   }
+}
+
+/** Whether what was refused with this code may succeed later, unchanged; as in `contracts/errors.py`. */
+export function isRetryable(code: ErrorCode): boolean {
+  return code === "RATE_LIMITED" || code === "TIMEOUT" || code === "UNAVAILABLE";
 }
 
 /** The plain data of a failure, which can be kept and compared. */

@@ -40,7 +40,7 @@ export type ConnectionStatus =
   | "connected"
   /** The next attempt is at `retryAt`. */
   | "waiting"
-  /** The browser says that there is no network; the next attempt is when it is back. */
+  /** The browser says that there is no network; the next attempt is when it is back, or now and then. */
   | "offline"
   /** Not wanted, or refused for good (`reason`): only `connect()` tries again. */
   | "stopped";
@@ -64,6 +64,20 @@ export interface StopReason {
 
 export type ConversationType = "direct" | "group" | "channel";
 
+/** The newest message of a conversation, as far as it is known: a `Message`, or what a notification said of one. */
+export interface LastMessage {
+  readonly id: string;
+  readonly seq: number;
+  /** Null where only a notification told of it; it was somebody else then. */
+  readonly senderId: string | null;
+  readonly senderName: string;
+  /** With a notification, its beginning only. */
+  readonly content: string;
+  readonly createdAt: string;
+  readonly isDeleted?: boolean;
+  readonly attachments?: readonly Attachment[];
+}
+
 /** A conversation in the list. */
 export interface Conversation {
   readonly id: string;
@@ -74,7 +88,7 @@ export interface Conversation {
   /** ISO 8601: the last message's moment, or that of the creation. The list is sorted by it. */
   readonly lastActivityAt: string;
   readonly lastSeq: number;
-  readonly lastMessage: Message | null;
+  readonly lastMessage: LastMessage | null;
   /** What this person has read, on this device or as far as the gateway knows. */
   readonly lastReadSeq: number;
   readonly unreadCount: number;
@@ -133,8 +147,7 @@ export type GoneReason = "removed" | "left" | "deleted" | "not_found";
 /** A conversation that was opened: its messages, and who types in it. */
 export interface Room {
   readonly conversationId: string;
-  readonly status:
-    /** Not open; what was loaded stays. */
+  readonly status: /** Not open; what was loaded stays. */
     | "closed"
     /** Open, and not live yet (or not now: the connection is away). */
     | "joining"
@@ -287,7 +300,13 @@ export interface Chat {
 // -------------------------------------------------------------------------------------------------------- hook
 
 /** The seed's words for the connection. */
-export type ConnectionState = "disconnected" | "connecting" | "connected" | "authenticated" | "reconnecting" | "error";
+export type ConnectionState =
+  | "disconnected"
+  | "connecting"
+  | "connected"
+  | "authenticated"
+  | "reconnecting"
+  | "error";
 
 export interface UseWebSocketChatOptions {
   /** Each message of a joined conversation once, in order: first those that exist, then as they come. */

@@ -1,0 +1,125 @@
+/** The gateway's REST calls. What it refuses is a `ChatError` with its code. */
+import { ChatError } from "./errors.ts";
+import type { ErrorCode, Member, Message } from "./frames.ts";
+import type { Tokens } from "./tokens.ts";
+import type { ConversationType, Failure, NewConversation, Person } from "./types.ts";
+
+/** A conversation as the gateway shows it. */
+export interface ConversationView {
+  id: string;
+  type: ConversationType;
+  name: string | null;
+  createdAt: string;
+  createdBy: string;
+  lastSeq: number;
+  lastMessage: Message | null;
+  unreadCount: number;
+  members: Member[];
+  memberCount: number;
+}
+
+export interface List<Item> {
+  items: Item[];
+  nextCursor: string | null;
+}
+
+export interface MessagePage {
+  items: Message[];
+  hasMore: boolean;
+}
+
+export type Rest = ReturnType<typeof createRest>;
+
+type Query = Record<string, string | number | null | undefined>;
+
+const TIMEOUT = 20_000;
+
+/** `base` is the address above `/api`. */
+export function createRest(base: string, tokens: Tokens, ended: AbortSignal) {
+  async function call<Answer>(method: string, path: string, body?: unknown): Promise<Answer> {
+    const first = await attempt(method, path, body, await tokens.current());
+    const answer =
+      first.status === 401 ? await attempt(method, path, body, await tokens.fresh({ refused: true })) : first;
+    if (!answer.ok) throw new ChatError(await problemOf(answer));
+    return answer.status === 204 ? (undefined as Answer) : await read<Answer>(answer);
+  }
+
+  async function attempt(method: string, path: string, body: unknown, token: string): Promise<Response> {
+    const headers: Record<string, string> = { Authorization: `Bearer ${token}` };
+    if (body !== undefined) headers["Content-Type"] = "application/json";
+    try {
+      return await fetch(`${base}/api${path}`, {
+        method,
+        headers,
+        ...(body !== undefined && { body: JSON.stringify(body) }),
+        signal: AbortSignal.any([ended, AbortSignal.timeout(TIMEOUT)]),
+      });
+    } catch (error) {
+      throw unreachable(error);
+    }
+  }
+
+  function unreachable(error: unknown): ChatError {
+    if (ended.aborted)
+      return new ChatError({ code: "STOPPED", message: "The chat has ended.", retryable: false });
+    const message = error instanceof Error ? error.message : String(error);
+    return new ChatError({ code: "NETWORK", message, retryable: true });
+  }
+
+  async function read<Answer>(answer: Response): Promise<Answer> {
+    try {
+      return await answer.json();
+    } catch (error) {
+      throw unreachable(error);
+    }
+  }
+
+  const conversation = (id: string) => `/conversations/${encodeURIComponent(id)}`;
+  return {
+    me: () => call<Person>("GET", "/me"),
+    users: (query: string) => call<List<Person>>("GET", `/users${search({ query })}`),
+    conversations: (query: { cursor?: string | null; limit?: number }) =>
+      call<List<ConversationView>>("GET", `/conversations${search(query)}`),
+    conversation: (id: string) => call<ConversationView>("GET", conversation(id)),
+    create: (wanted: NewConversation) => call<ConversationView>("POST", "/conversations", wanted),
+    rename: (id: string, name: string) => call<ConversationView>("PATCH", conversation(id), { name }),
+    delete: (id: string) => call<void>("DELETE", conversation(id)),
+    members: (id: string, query: { cursor?: string | null; limit?: number }) =>
+      call<List<Member>>("GET", `${conversation(id)}/members${search(query)}`),
+    addMembers: (id: string, userIds: string[]) =>
+      call<ConversationView>("POST", `${conversation(id)}/members`, { userIds }),
+    removeMember: (id: string, userId: string) =>
+      call<void>("DELETE", `${conversation(id)}/members/${encodeURIComponent(userId)}`),
+    messages: (id: string, query: { beforeSeq?: number; afterSeq?: number; limit: number }) =>
+      call<MessagePage>("GET", `${conversation(id)}/messages${search(query)}`),
+  };
+}
+
+function search(query: Query): string {
+  const parts = Object.entries(query).filter(([, value]) => value !== undefined && value !== null);
+  return parts.length ? `?${new URLSearchParams(parts.map(([name, value]) => [name, String(value)]))}` : "";
+}
+
+/** RFC 9457, or whatever a proxy between us answered instead. */
+async function problemOf(answer: Response): Promise<Failure> {
+  const problem: { code?: ErrorCode; detail?: string; title?: string } = await answer
+    .json()
+    .catch(() => ({}));
+  const after = Number(answer.headers.get("retry-after") ?? Number.NaN);
+  return {
+    code: problem.code ?? codeOf(answer.status),
+    message: problem.detail ?? problem.title ?? `The gateway answered ${answer.status}.`,
+    retryable: [429, 502, 503, 504].includes(answer.status),
+    ...(after >= 0 && { retryAfterMs: after * 1000 }),
+  };
+}
+
+function codeOf(status: number): ErrorCode {
+  if (status === 401) return "NOT_AUTHENTICATED";
+  if (status === 403) return "FORBIDDEN";
+  if (status === 404) return "NOT_FOUND";
+  if (status === 429) return "RATE_LIMITED";
+  if (status === 502 || status === 503) return "UNAVAILABLE";
+  if (status === 504) return "TIMEOUT";
+  return status < 500 ? "INVALID_FRAME" : "INTERNAL";
+}
