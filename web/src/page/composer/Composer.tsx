@@ -1,22 +1,23 @@
 import { ArrowUp } from "lucide-react";
 import { type KeyboardEvent, useEffect, useId, useLayoutEffect, useRef, useState } from "react";
 import { texts } from "../texts/index.ts";
-import { draftOf, keepDraft } from "./drafts.ts";
 import { EmojiButton } from "./EmojiButton.tsx";
 import { remaining } from "./length.ts";
 
 interface Props {
-  userId: string;
-  conversationId: string;
+  /** What was begun before; it may come a moment later than the composer. */
+  draft: string;
   /** Of whom or what this message is for. */
   title: string;
+  onDraft: (text: string) => void;
   onSend: (content: string) => void;
   onTyping: (isTyping: boolean) => void;
 }
 
 /** Where a message is written. It belongs to one conversation: another one has another composer. */
-export function Composer({ userId, conversationId, title, onSend, onTyping }: Props) {
-  const [text, setText] = useState(() => draftOf(userId, conversationId));
+export function Composer({ draft, title, onDraft, onSend, onTyping }: Props) {
+  const [text, setText] = useState(draft);
+  const isTouched = useRef(false);
   const field = useRef<HTMLTextAreaElement>(null);
   const noteId = useId();
   const left = remaining(text);
@@ -25,10 +26,14 @@ export function Composer({ userId, conversationId, title, onSend, onTyping }: Pr
   // biome-ignore lint/correctness/useExhaustiveDependencies: its height follows from the text
   useLayoutEffect(() => grow(field.current), [text]);
   useEffect(() => () => onTyping(false), [onTyping]);
+  useEffect(() => {
+    if (!isTouched.current) setText(draft);
+  }, [draft]);
 
   const change = (value: string) => {
     setText(value);
-    keepDraft(userId, conversationId, value);
+    isTouched.current = true;
+    onDraft(value);
     onTyping(value.trim() !== "");
   };
   const send = () => {

@@ -1,25 +1,22 @@
 import { Smile } from "lucide-react";
-import { lazy, Suspense, useEffect, useRef, useState } from "react";
+import { lazy, Suspense, useCallback, useRef, useState } from "react";
 import { IconButton } from "../parts/buttons.tsx";
+import { useDismiss } from "../parts/dismiss.ts";
 import { texts } from "../texts/index.ts";
 
 const EmojiPicker = lazy(() => import("./EmojiPicker.tsx"));
 
-/** Opens the picker above itself; a pick, Escape or a click elsewhere closes it. */
+/** Opens the picker above itself; `onClose` may give the focus back to where it was. */
 export function EmojiButton({ onPick, onClose }: { onPick: (emoji: string) => void; onClose: () => void }) {
   const [isOpen, setOpen] = useState(false);
   const whole = useRef<HTMLDivElement>(null);
-
-  useEffect(() => {
-    if (!isOpen) return;
-    const outside = (event: PointerEvent) => {
-      if (event.target instanceof Node && !whole.current?.contains(event.target)) setOpen(false);
-    };
-    document.addEventListener("pointerdown", outside);
-    return () => document.removeEventListener("pointerdown", outside);
-  }, [isOpen]);
-
-  const close = () => {
+  const onEscape = useDismiss(
+    whole,
+    isOpen,
+    useCallback(() => setOpen(false), []),
+  );
+  const pick = (emoji: string) => {
+    onPick(emoji);
     setOpen(false);
     onClose();
   };
@@ -29,9 +26,8 @@ export function EmojiButton({ onPick, onClose }: { onPick: (emoji: string) => vo
       ref={whole}
       className="relative"
       onKeyDown={(event) => {
-        if (event.key !== "Escape" || !isOpen) return;
-        event.stopPropagation();
-        close();
+        onEscape(event);
+        if (event.key === "Escape" && isOpen) onClose();
       }}
     >
       <IconButton
@@ -48,12 +44,7 @@ export function EmojiButton({ onPick, onClose }: { onPick: (emoji: string) => vo
           className="absolute bottom-full left-0 z-20 mb-3 animate-[rise_140ms_ease-out]"
         >
           <Suspense>
-            <EmojiPicker
-              onPick={(emoji) => {
-                onPick(emoji);
-                close();
-              }}
-            />
+            <EmojiPicker onPick={pick} />
           </Suspense>
         </div>
       )}

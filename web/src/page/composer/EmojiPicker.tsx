@@ -15,7 +15,7 @@ export default function EmojiPicker({ onPick }: { onPick: (emoji: string) => voi
         autoFocus
         aria-label={texts.emoji.search}
         placeholder={texts.emoji.search}
-        className="m-3 mb-1 min-h-10 rounded-full border border-line-strong bg-surface px-4 text-[0.9375rem]"
+        className="m-3 mb-1 min-h-10 rounded-full border border-line-strong bg-surface px-4 text-[0.9375rem] [&::-webkit-search-cancel-button]:hidden"
       />
       <Picker.Viewport className="relative flex-1 outline-none">
         <Picker.Loading className="absolute inset-0 grid place-items-center text-ink-soft">
@@ -28,7 +28,10 @@ export default function EmojiPicker({ onPick }: { onPick: (emoji: string) => voi
           className="select-none pb-3"
           components={{
             CategoryHeader: ({ category, ...native }) => (
-              <div {...native} className="bg-raised px-4 pt-2 pb-1.5 font-semibold text-ink-soft text-xs">
+              <div
+                {...native}
+                className="bg-raised px-4 pt-2 pb-1.5 font-semibold text-ink-soft text-xs first-letter:uppercase"
+              >
                 {category.label}
               </div>
             ),

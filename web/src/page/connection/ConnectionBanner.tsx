@@ -2,37 +2,36 @@ import { CloudOff, LoaderCircle, WifiOff } from "lucide-react";
 import { useEffect, useState } from "react";
 import { texts } from "../texts/index.ts";
 
-export type Connection =
+export type Banner =
   | { kind: "connected" }
   | { kind: "connecting"; isFirst: boolean }
   | { kind: "waiting"; until: number }
   | { kind: "offline" }
-  | { kind: "ended"; reason: string | null };
+  | { kind: "ended" };
 
 const words = texts.connection;
 const GRACE = 1200; // a connection that takes no longer than this needs no words
 
 /** Says what the connection does while it is not simply there. */
-export function ConnectionBanner({ connection, onRetry }: { connection: Connection; onRetry: () => void }) {
-  const isLate = useLate(connection.kind === "connecting", GRACE);
-  const seconds = useSecondsUntil(connection.kind === "waiting" ? connection.until : null);
-  const text = textOf(connection, seconds);
-  const isShown = connection.kind === "connecting" ? isLate : connection.kind !== "connected";
-  const Icon =
-    connection.kind === "offline" ? WifiOff : connection.kind === "connecting" ? LoaderCircle : CloudOff;
+export function ConnectionBanner({ banner, onRetry }: { banner: Banner; onRetry: () => void }) {
+  const isLate = useLate(banner.kind === "connecting", GRACE);
+  const seconds = useSecondsUntil(banner.kind === "waiting" ? banner.until : null);
+  const text = textOf(banner, seconds);
+  const isShown = banner.kind === "connecting" ? isLate : banner.kind !== "connected";
+  const Icon = banner.kind === "offline" ? WifiOff : banner.kind === "connecting" ? LoaderCircle : CloudOff;
   return (
     <div role="status" className={isShown ? "bg-earth-soft text-earth" : "sr-only"}>
       {isShown && (
         <div className="mx-auto flex max-w-5xl animate-[rise_200ms_ease-out] items-center justify-center gap-2.5 px-4 py-2 font-semibold text-sm">
           <Icon
             aria-hidden="true"
-            className={`size-4 shrink-0 ${connection.kind === "connecting" ? "animate-spin" : ""}`}
+            className={`size-4 shrink-0 ${banner.kind === "connecting" ? "animate-spin" : ""}`}
             strokeWidth={2.2}
           />
           {/* The seconds are for the eye: a screen reader would read each of them out. */}
-          <span aria-hidden={connection.kind === "waiting"}>{text}</span>
-          {connection.kind === "waiting" && <span className="sr-only">{words.reconnecting}</span>}
-          {(connection.kind === "waiting" || connection.kind === "ended") && (
+          <span aria-hidden={banner.kind === "waiting"}>{text}</span>
+          {banner.kind === "waiting" && <span className="sr-only">{words.reconnecting}</span>}
+          {(banner.kind === "waiting" || banner.kind === "ended") && (
             <button type="button" onClick={onRetry} className="rounded px-1.5 underline underline-offset-2">
               {words.retryNow}
             </button>
@@ -43,16 +42,16 @@ export function ConnectionBanner({ connection, onRetry }: { connection: Connecti
   );
 }
 
-function textOf(connection: Connection, seconds: number): string {
-  switch (connection.kind) {
+function textOf(banner: Banner, seconds: number): string {
+  switch (banner.kind) {
     case "waiting":
       return seconds > 0 ? words.reconnectingIn(seconds) : words.reconnecting;
     case "offline":
       return words.offline;
     case "ended":
-      return connection.reason ?? words.ended;
+      return words.ended;
     case "connecting":
-      return connection.isFirst ? words.connecting : words.reconnecting;
+      return banner.isFirst ? words.connecting : words.reconnecting;
     default:
       return "";
   }

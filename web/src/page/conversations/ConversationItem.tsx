@@ -1,5 +1,4 @@
 import { memo } from "react";
-import { useDraft } from "../composer/drafts.ts";
 import { plainText } from "../messages/markdown.ts";
 import { Avatar } from "../parts/Avatar.tsx";
 import { texts } from "../texts/index.ts";
@@ -22,11 +21,10 @@ export const addressOf = (conversationId: string) => `#/c/${encodeURIComponent(c
 
 export const ConversationItem = memo(function ConversationItem(props: {
   item: Listed;
-  userId: string;
+  draft: string;
   isCurrent: boolean;
 }) {
-  const { item, userId, isCurrent } = props;
-  const draft = useDraft(userId, item.id);
+  const { item, draft, isCurrent } = props;
   const isUnread = item.unread > 0;
   return (
     <a
@@ -35,7 +33,7 @@ export const ConversationItem = memo(function ConversationItem(props: {
       className="flex items-center gap-3 rounded-2xl px-2.5 py-2 transition-colors hover:bg-hover aria-[current=page]:bg-leaf-soft"
     >
       <Avatar id={item.face.id} name={item.title} kind={item.face.kind} size="large" />
-      <span className="grid min-w-0 flex-1 gap-0.5">
+      <span className="grid min-w-0 flex-1 grid-cols-[minmax(0,1fr)] gap-0.5">
         <span className="flex items-baseline gap-2">
           <bdi className={`min-w-0 flex-1 truncate ${isUnread ? "font-bold" : "font-semibold"}`}>
             {item.title}

@@ -9,7 +9,8 @@ const words = texts.conversations;
 
 interface Props {
   items: Listed[];
-  userId: string;
+  /** What was begun and not sent, by conversation. */
+  drafts: Readonly<Record<string, { draft: string }>>;
   currentId: string | null;
   isLoading: boolean;
   hasMore: boolean;
@@ -21,7 +22,7 @@ interface Props {
 
 /** The conversations, newest first, with a search and the way to a new one. */
 export function ConversationList(props: Props) {
-  const { items, userId, currentId, isLoading, hasMore, onMore, onNew, children } = props;
+  const { items, drafts, currentId, isLoading, hasMore, onMore, onNew, children } = props;
   const [query, setQuery] = useState("");
   const list = useRef<HTMLUListElement>(null);
   const wanted = foldedForSearch(query);
@@ -54,13 +55,21 @@ export function ConversationList(props: Props) {
         </label>
       </div>
       <div className="min-h-0 flex-1 overflow-y-auto px-2 pb-2">
-        <ul ref={list} onKeyDown={(event) => step(list.current, event)} className="grid gap-0.5">
+        <ul
+          ref={list}
+          onKeyDown={(event) => step(list.current, event)}
+          className="grid grid-cols-[minmax(0,1fr)] gap-0.5"
+        >
           {shown.map((item) => (
             <li
               key={item.id}
               className="min-w-0 [contain-intrinsic-size:auto_3.75rem] [content-visibility:auto]"
             >
-              <ConversationItem item={item} userId={userId} isCurrent={item.id === currentId} />
+              <ConversationItem
+                item={item}
+                draft={drafts[item.id]?.draft ?? ""}
+                isCurrent={item.id === currentId}
+              />
             </li>
           ))}
         </ul>

@@ -2,6 +2,7 @@ import { Check, Search, X } from "lucide-react";
 import { type KeyboardEvent, useEffect, useId, useState } from "react";
 import { Avatar } from "../parts/Avatar.tsx";
 import { texts } from "../texts/index.ts";
+import { foldedForSearch } from "./names.ts";
 
 export interface Person {
   userId: string;
@@ -27,7 +28,10 @@ export function PeoplePicker({ search, picked, onChange, isSingle = false, witho
   const { people, isSearching } = useSearch(search, query);
   const [active, setActive] = useState(0);
   const id = useId();
-  const found = people.filter((person) => !without.includes(person.userId));
+  // Until the answer is here, what was found before is looked through.
+  const found = people.filter(
+    (person) => !without.includes(person.userId) && (!isSearching || matches(person, query)),
+  );
   const current = Math.min(active, found.length - 1);
 
   const toggle = (person: Person) => {
@@ -128,6 +132,9 @@ export function PeoplePicker({ search, picked, onChange, isSingle = false, witho
     </div>
   );
 }
+
+const matches = (person: Person, query: string) =>
+  foldedForSearch(person.userName).includes(foldedForSearch(query));
 
 const intoView = (element: HTMLElement | null) => element?.scrollIntoView({ block: "nearest" });
 

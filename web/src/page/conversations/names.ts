@@ -5,7 +5,7 @@ export interface Named {
   id: string;
   type: "direct" | "group" | "channel";
   name: string | null;
-  members: { userId: string; userName: string }[];
+  members: readonly { userId: string; userName: string }[];
 }
 
 export function titleOf(conversation: Named, userId: string, words: Texts["conversations"]): string {

@@ -32,8 +32,10 @@ interface Props {
   type: "direct" | "group" | "channel";
   createdAt: Date;
   userId: string;
-  members: PanelMember[];
+  members: readonly PanelMember[];
   memberCount: number;
+  /** There are members beyond these. */
+  hasMore: boolean;
   actions: Actions;
   onClose: () => void;
 }
@@ -46,7 +48,7 @@ type Asked =
 
 /** Who is in a conversation, and what may be changed about it. */
 export function MembersPanel(props: Props) {
-  const { title, face, type, createdAt, userId, members, memberCount, actions, onClose } = props;
+  const { title, face, type, createdAt, userId, members, memberCount, hasMore, actions, onClose } = props;
   const [asked, setAsked] = useState<Asked | null>(null);
   const [isRenaming, setRenaming] = useState(false);
   const isAdmin = members.some((member) => member.userId === userId && member.role === "admin");
@@ -100,7 +102,7 @@ export function MembersPanel(props: Props) {
             </MemberRow>
           ))}
         </ul>
-        {members.length < memberCount && (
+        {hasMore && (
           <Button className="mt-2 w-full" onClick={() => void actions.more()}>
             {words.more}
           </Button>

@@ -73,10 +73,9 @@ function Bubble({ row }: { row: Row }) {
     ? `rounded-[1.25rem] ${isFirst ? "" : "rounded-tr-md"} ${isLast ? "rounded-br-md" : "rounded-br-md"}`
     : `rounded-[1.25rem] ${isFirst ? "" : "rounded-tl-md"} ${isLast ? "rounded-bl-md" : "rounded-bl-md"}`;
   const ground = isOwn ? "bg-leaf-soft" : "bg-raised border border-line";
-  const faded = message.state === "sending" ? "opacity-75" : "";
   return (
     <div
-      className={`max-w-full overflow-clip px-3.5 py-2 leading-[1.45] transition-opacity ${faded} ${corners} ${isLarge ? "" : ground}`}
+      className={`max-w-full overflow-clip px-3.5 py-2 leading-[1.45] ${corners} ${isLarge ? "" : ground}`}
     >
       <Words message={message} isLarge={isLarge} />
       <p
@@ -132,6 +131,7 @@ function Words({ message, isLarge }: { message: Spoken; isLarge: boolean }) {
 function State({ state }: { state: Spoken["state"] }) {
   const [Icon, label] = {
     stored: [Check, words.sent] as const,
+    waiting: [Clock3, words.waiting] as const,
     sending: [Clock3, words.sending] as const,
     failed: [CircleAlert, words.failed] as const,
   }[state];
@@ -164,9 +164,9 @@ function Failure({ onRetry, onDiscard }: { onRetry: () => void; onDiscard: () =>
 
 function DayHeading({ date }: { date: Date }) {
   return (
-    <h3 className="flex items-center gap-4 py-4 font-semibold text-ink-soft text-xs before:h-px before:flex-1 before:bg-line after:h-px after:flex-1 after:bg-line">
+    <h2 className="flex items-center gap-4 py-4 font-semibold text-ink-soft text-xs before:h-px before:flex-1 before:bg-line after:h-px after:flex-1 after:bg-line">
       {dayName(date)}
-    </h3>
+    </h2>
   );
 }
 

@@ -12,7 +12,7 @@ export interface Spoken {
   senderName: string;
   content: string;
   at: Date;
-  state: "stored" | "sending" | "failed";
+  state: "stored" | "waiting" | "sending" | "failed";
   isEdited: boolean;
   isDeleted: boolean;
   attachments: Attachment[];
@@ -32,13 +32,24 @@ export interface Row {
 
 const ONE_GO = 5 * 60_000;
 
-/** `newAfter`: the last seq that was seen when the conversation was opened; null where nothing is new. */
-export function rowsOf(messages: readonly Spoken[], userId: string, newAfter: number | null): Row[] {
+interface Context {
+  userId: string;
+  /** The last seq that was seen when the conversation was opened; null where nothing is new. */
+  newAfter: number | null;
+  /** There are messages before the first of these. */
+  hasOlder: boolean;
+}
+
+/**
+ * Where there are earlier messages, the first one waits for them: what stands above a row depends on the message before
+ * it, and must not change once it is drawn.
+ */
+export function rowsOf(messages: readonly Spoken[], { userId, newAfter, hasOlder }: Context): Row[] {
   const firstNew =
     newAfter === null
       ? undefined
       : messages.find((m) => m.seq !== null && m.seq > newAfter && m.senderId !== userId);
-  return messages.map((message, place) => {
+  const rows = messages.map((message, place) => {
     const before = messages[place - 1];
     const after = messages[place + 1];
     return {
@@ -51,6 +62,7 @@ export function rowsOf(messages: readonly Spoken[], userId: string, newAfter: nu
       startsNew: message === firstNew,
     };
   });
+  return hasOlder && rows.length > 1 ? rows.slice(1) : rows;
 }
 
 function belongTogether(before: Spoken, after: Spoken): boolean {

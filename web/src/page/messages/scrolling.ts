@@ -1,6 +1,7 @@
 /** Where the message list stands, and why it moves: four reasons, each in a hook of its own. */
 import { type RefObject, useCallback, useEffect, useLayoutEffect, useRef, useState } from "react";
 import type { VirtualizerHandle } from "virtua";
+import { useAttention } from "../attention.ts";
 import type { Row } from "./rows.ts";
 
 const AT_END = 48; // pixels from the end that still count as there
@@ -55,7 +56,7 @@ export function useEnd(scroller: Scroller, rows: Row[], onSeen: () => void) {
   }, [scroller, lastKey, onSeen]);
 
   // What one says oneself is always looked at.
-  const isMine = last?.message.state === "sending";
+  const isMine = last?.message.seq === null;
   // biome-ignore lint/correctness/useExhaustiveDependencies: once for each message of one's own
   useLayoutEffect(() => {
     if (isMine) toEnd();
@@ -76,6 +77,9 @@ export function useEnd(scroller: Scroller, rows: Row[], onSeen: () => void) {
     for (const child of element.children) stay.observe(child);
     return () => stay.disconnect();
   }, [scroller, toEnd]);
+
+  // Back at the page: what came meanwhile is in sight now.
+  useAttention(useCallback((isThere: boolean) => isThere && isAtEnd.current && onSeen(), [onSeen]));
 
   const place = leftAt === null ? -1 : rows.findIndex((row) => row.message.key === leftAt);
   const leave = useCallback(() => {
@@ -121,10 +125,11 @@ export function useStartAtNew(
     const element = scroller.current;
     if (isSettled.current || firstNew < 0 || !element) return;
     isSettled.current = true;
-    const below = rows.length - firstNew;
-    if (below * 40 < element.clientHeight) return; // all of it is in sight at the end
+    const handle = list.current;
+    // Where all of them are in sight at the end, one starts there.
+    if (!handle || handle.scrollSize - handle.getItemOffset(firstNew) < element.clientHeight) return;
     leave();
-    list.current?.scrollToIndex(firstNew, { align: "start", offset: -16 });
+    handle.scrollToIndex(firstNew, { align: "start", offset: -16 });
   }, [firstNew >= 0]);
 }
 

@@ -1,6 +1,6 @@
 import { X } from "lucide-react";
 import { useEffect } from "react";
-import { addressOf } from "../conversations/ConversationItem.tsx";
+import { addressOf, type Listed } from "../conversations/ConversationItem.tsx";
 import { Avatar } from "../parts/Avatar.tsx";
 import { texts } from "../texts/index.ts";
 
@@ -16,21 +16,28 @@ const STAYS = 6000;
 const words = texts.notifications;
 
 /** The newest few, each until it has been there for a while, or the pointer or the focus rests on it. */
-export function Toasts({ toasts, onClose }: { toasts: Toast[]; onClose: (id: string) => void }) {
+export function Toasts(props: { toasts: Toast[]; items: Listed[]; onClose: (id: string) => void }) {
+  const { toasts, items, onClose } = props;
   return (
     <section
       aria-label={words.region}
       aria-live="polite"
-      className="pointer-events-none fixed top-3 right-3 z-30 grid w-88 max-w-[calc(100vw-1.5rem)] gap-2"
+      className="pointer-events-none fixed top-18 right-3 z-30 grid w-88 max-w-[calc(100vw-1.5rem)] gap-2"
     >
       {toasts.map((toast) => (
-        <ToastCard key={toast.id} toast={toast} onClose={() => onClose(toast.id)} />
+        <ToastCard
+          key={toast.id}
+          toast={toast}
+          item={items.find((item) => item.id === toast.conversationId)}
+          onClose={() => onClose(toast.id)}
+        />
       ))}
     </section>
   );
 }
 
-function ToastCard({ toast, onClose }: { toast: Toast; onClose: () => void }) {
+function ToastCard(props: { toast: Toast; item: Listed | undefined; onClose: () => void }) {
+  const { toast, item, onClose } = props;
   // biome-ignore lint/correctness/useExhaustiveDependencies: from when it appears
   useEffect(() => {
     const later = setTimeout(onClose, STAYS);
@@ -38,7 +45,7 @@ function ToastCard({ toast, onClose }: { toast: Toast; onClose: () => void }) {
   }, []);
   return (
     <div className="pointer-events-auto flex animate-[rise_200ms_ease-out] items-start gap-3 rounded-2xl border border-line bg-raised py-3 pr-2 pl-3.5 shadow-(--shadow-float)">
-      <Avatar id={toast.conversationId} name={toast.title} />
+      {item && <Avatar id={item.face.id} name={item.title} kind={item.face.kind} />}
       <a href={addressOf(toast.conversationId)} onClick={onClose} className="grid min-w-0 flex-1 rounded-lg">
         <bdi className="truncate font-semibold text-[0.9375rem]">{toast.title}</bdi>
         <span className="line-clamp-2 text-ink-soft text-sm [overflow-wrap:anywhere]">{toast.body}</span>

@@ -41,16 +41,16 @@ const TONES = [
 
 export function Canopy({ className }: { className?: string }) {
   return (
-    <svg viewBox="0 0 700 400" aria-hidden="true" className={className}>
-      <path
-        d="M330 190c4 62-2 118-34 176h108c-32-58-38-114-34-176Z"
-        className="fill-[light-dark(oklch(0.5_0.06_55),oklch(0.33_0.035_55))]"
-      />
+    <svg viewBox="-36 -40 776 440" aria-hidden="true" className={className}>
       <path
         d="M40 378c120-22 500-22 620 0"
         className="fill-none stroke-line"
         strokeWidth="3"
         strokeLinecap="round"
+      />
+      <path
+        d="M330 190c4 62-2 118-34 176h108c-32-58-38-114-34-176Z"
+        className="fill-[light-dark(oklch(0.5_0.06_55),oklch(0.33_0.035_55))]"
       />
       {LEAVES.map(([cx, cy, rx, ry, turn, tone]) => (
         <ellipse

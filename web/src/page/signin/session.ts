@@ -1,4 +1,5 @@
 /** Who is signed in, in this tab: two tabs may be two people. */
+import { TokenUnavailable } from "../../lib/index.ts";
 import { developmentToken } from "./development.ts";
 import { isEmbedded, tokenFromHost, tokenInAddress } from "./host.ts";
 import { renewAtProvider, returnFromProvider } from "./oidc.ts";
@@ -15,9 +16,6 @@ interface Kept {
 
 const KEY = "palabre.session";
 const SOON = 30_000;
-
-/** No new token can be had without the person. */
-export class SignInNeeded extends Error {}
 
 export class Session {
   private constructor(
@@ -56,14 +54,14 @@ export class Session {
     return claimsOf(this.kept.token)?.userName ?? "";
   }
 
-  /** A token that is good for some time. Throws SignInNeeded, or what the network says. */
-  async token(): Promise<string> {
+  /** A token that is good for some time. Throws TokenUnavailable, or what the network says. */
+  async token(isRefused = false): Promise<string> {
     const claims = claimsOf(this.kept.token);
-    if (claims && claims.expiresAt - SOON > Date.now()) return this.kept.token;
+    if (!isRefused && claims && claims.expiresAt - SOON > Date.now()) return this.kept.token;
     const { userId } = this;
     const renewed = await this.renew();
     if (claimsOf(renewed.token)?.userId !== userId)
-      throw new SignInNeeded("the new token is somebody else's");
+      throw new TokenUnavailable("the new token is somebody else's");
     this.keep(renewed);
     return renewed.token;
   }
@@ -81,7 +79,7 @@ export class Session {
       const { token, refreshToken } = await renewAtProvider(this.settings.oidc, source.refreshToken);
       return { token, source: { kind: "provider", refreshToken } };
     }
-    throw new SignInNeeded("the token has ended");
+    throw new TokenUnavailable("the token has ended");
   }
 
   private keep(kept: Kept): void {

@@ -1,0 +1,119 @@
+import { Bell, BellOff, BellRing, LogOut, Settings2 } from "lucide-react";
+import { useCallback, useRef, useState } from "react";
+import { useNotificationPermission } from "../notifications/permission.ts";
+import { Avatar } from "../parts/Avatar.tsx";
+import { useDismiss } from "../parts/dismiss.ts";
+import { texts } from "../texts/index.ts";
+import { applyTheme, chosenTheme, THEMES } from "../theme.ts";
+
+interface Props {
+  userId: string;
+  userName: string;
+  onSignOut: () => void;
+}
+
+/** One's own corner: who one is, how the page looks, notifications, and the way out. */
+export function AccountMenu({ userId, userName, onSignOut }: Props) {
+  const [isOpen, setOpen] = useState(false);
+  const whole = useRef<HTMLDivElement>(null);
+  const button = useRef<HTMLButtonElement>(null);
+  const onEscape = useDismiss(
+    whole,
+    isOpen,
+    useCallback(() => setOpen(false), []),
+  );
+  return (
+    // biome-ignore lint/a11y/noStaticElementInteractions: Escape bubbles up from whatever has the focus inside
+    <div
+      ref={whole}
+      className="relative border-line border-t p-2"
+      onKeyDown={(event) => {
+        onEscape(event);
+        if (event.key === "Escape" && isOpen) button.current?.focus();
+      }}
+    >
+      <button
+        ref={button}
+        type="button"
+        aria-expanded={isOpen}
+        onClick={() => setOpen(!isOpen)}
+        className="flex w-full items-center gap-3 rounded-2xl px-2.5 py-2 text-left hover:bg-hover"
+      >
+        <Avatar id={userId} name={userName} />
+        <span className="sr-only">
+          {texts.menu}. {texts.signIn.signedInAs(userName)}
+        </span>
+        <bdi aria-hidden="true" className="min-w-0 flex-1 truncate font-semibold">
+          {userName}
+        </bdi>
+        <Settings2 aria-hidden="true" className="size-5 text-ink-soft" strokeWidth={1.9} />
+      </button>
+      {isOpen && (
+        <div className="absolute inset-x-2 bottom-full z-20 mb-1 grid animate-[rise_140ms_ease-out] gap-1 rounded-3xl border border-line bg-raised p-2 shadow-(--shadow-float)">
+          <ThemeChoice />
+          <NotificationChoice />
+          <button
+            type="button"
+            onClick={onSignOut}
+            className="flex min-h-10 items-center gap-3 rounded-2xl px-3 text-left hover:bg-hover"
+          >
+            <LogOut aria-hidden="true" className="size-5 text-ink-soft" strokeWidth={1.9} />
+            {texts.signIn.signOut}
+          </button>
+        </div>
+      )}
+    </div>
+  );
+}
+
+function ThemeChoice() {
+  const [theme, setTheme] = useState(chosenTheme);
+  return (
+    <fieldset className="px-3 pt-2 pb-1">
+      <legend className="pb-1.5 font-semibold text-ink-soft text-sm">{texts.theme.label}</legend>
+      <div className="grid grid-cols-[auto_1fr_1fr] gap-1 rounded-full bg-ground p-1 text-center font-semibold text-sm">
+        {THEMES.map((one) => (
+          <label
+            key={one}
+            className="relative rounded-full px-2.5 py-1.5 has-checked:bg-raised has-checked:shadow-(--shadow-lift) has-focus-visible:outline-2 has-focus-visible:outline-leaf"
+          >
+            <input
+              type="radio"
+              name="theme"
+              value={one}
+              checked={theme === one}
+              onChange={() => {
+                applyTheme(one);
+                setTheme(one);
+              }}
+              className="absolute inset-0 cursor-pointer appearance-none outline-none"
+            />
+            {texts.theme[one]}
+          </label>
+        ))}
+      </div>
+    </fieldset>
+  );
+}
+
+function NotificationChoice() {
+  const { permission, ask } = useNotificationPermission();
+  const words = texts.notifications;
+  if (permission === "unsupported") return null;
+  const isOpen = permission === "default";
+  const Icon = { granted: BellRing, denied: BellOff, default: Bell }[permission];
+  return (
+    <button
+      type="button"
+      disabled={!isOpen}
+      onClick={ask}
+      className="flex min-h-10 items-center gap-3 rounded-2xl px-3 py-2 text-left enabled:hover:bg-hover"
+    >
+      <Icon aria-hidden="true" className="size-5 shrink-0 text-ink-soft" strokeWidth={1.9} />
+      <span className="grid">
+        {{ granted: words.allowed, denied: words.blocked, default: words.allow }[permission]}
+        {isOpen && <span className="text-ink-soft text-sm leading-snug">{words.allowHint}</span>}
+      </span>
+    </button>
+  );
+}

@@ -1,0 +1,77 @@
+/** Tells about what happens where the person is not looking: on the page, or on the device. */
+import { useCallback, useEffect, useMemo, useRef, useState } from "react";
+import type { Chat, ChatEvent, Message, Notification } from "../../lib/index.ts";
+import { openConversation } from "../address.ts";
+import { isAttentive } from "../attention.ts";
+import { titleOf } from "../conversations/names.ts";
+import { plainText } from "../messages/markdown.ts";
+import { texts } from "../texts/index.ts";
+import { notifyDevice } from "./permission.ts";
+import type { Toast } from "./Toasts.tsx";
+
+const MOST = 3;
+const LENGTH = 200;
+const words = texts.notifications;
+
+/** `openId`: the conversation that the person looks at, of which nothing needs to be told. */
+export function useNotices(chat: Chat, userId: string, openId: string | null) {
+  const [toasts, setToasts] = useState<Toast[]>([]);
+  const count = useRef(0);
+
+  useEffect(
+    () =>
+      chat.listen((event) => {
+        const notice = noticeOf(event, chat, userId);
+        if (!notice) return;
+        const { conversationId, title, body } = notice;
+        notifyDevice({ title, body, tag: conversationId, onOpen: () => openConversation(conversationId) });
+        if (event.type !== "notification") return;
+        count.current += 1;
+        const toast = { ...notice, id: String(count.current) };
+        // One for each conversation: what came last.
+        setToasts((shown) =>
+          [...shown.filter((one) => one.conversationId !== conversationId), toast].slice(-MOST),
+        );
+      }),
+    [chat, userId],
+  );
+
+  const close = useCallback(
+    (id: string) => setToasts((shown) => shown.filter((toast) => toast.id !== id)),
+    [],
+  );
+  const shown = useMemo(() => toasts.filter((toast) => toast.conversationId !== openId), [toasts, openId]);
+  return { toasts: shown, close };
+}
+
+type Notice = Omit<Toast, "id">;
+
+function noticeOf(event: ChatEvent, chat: Chat, userId: string): Notice | null {
+  if (event.type === "notification") return noticeOfNotification(event.notification);
+  if (event.type !== "message" || event.isReplay || event.message.senderId === userId || isAttentive())
+    return null;
+  return noticeOfMessage(event.message, chat, userId);
+}
+
+function noticeOfNotification(notification: Notification): Notice {
+  const { kind, conversationId, conversationName: room } = notification;
+  const sender = notification.senderName ?? words.somebody;
+  const title = {
+    added: words.added(room ?? sender),
+    mention: room ? words.mention(sender, room) : sender,
+    message: room ? words.message(sender, room) : sender,
+  }[kind];
+  return { conversationId, title, body: shortened(notification.preview ?? "") };
+}
+
+function noticeOfMessage(message: Message, chat: Chat, userId: string): Notice {
+  const { conversationId, senderName, content } = message;
+  const conversation = chat.getSnapshot().conversations.items.find((one) => one.id === conversationId);
+  const isDirect = !conversation || conversation.type === "direct";
+  const title = isDirect
+    ? senderName
+    : words.message(senderName, titleOf(conversation, userId, texts.conversations));
+  return { conversationId, title, body: shortened(content) };
+}
+
+const shortened = (text: string) => plainText(text.slice(0, LENGTH * 2)).slice(0, LENGTH);

@@ -1,0 +1,29 @@
+import { useCallback, useState } from "react";
+
+type Permission = NotificationPermission | "unsupported";
+
+const current = (): Permission => ("Notification" in window ? Notification.permission : "unsupported");
+
+/** Whether the browser lets us notify, and how to ask: only ever when the person presses a button. */
+export function useNotificationPermission() {
+  const [permission, setPermission] = useState(current);
+  const ask = useCallback(() => {
+    void Notification.requestPermission().then(setPermission);
+  }, []);
+  return { permission, ask };
+}
+
+/** A notification of the device, while the page is not being looked at. */
+export function notifyDevice(notice: { title: string; body: string; tag: string; onOpen: () => void }): void {
+  if (!document.hidden || current() !== "granted") return;
+  try {
+    const shown = new Notification(notice.title, { body: notice.body, tag: notice.tag, icon: "/icon.svg" });
+    shown.onclick = () => {
+      window.focus();
+      notice.onOpen();
+      shown.close();
+    };
+  } catch {
+    // Some phones let only a service worker notify: the count in the title is what remains.
+  }
+}

@@ -1,0 +1,35 @@
+import { type ReactNode, useEffect, useRef } from "react";
+
+/** A panel over the page's side, where there is no room beside the rest; modal as a dialog is. */
+export function Drawer({
+  label,
+  onClose,
+  children,
+}: {
+  label: string;
+  onClose: () => void;
+  children: ReactNode;
+}) {
+  const element = useRef<HTMLDialogElement>(null);
+  useEffect(() => {
+    const dialog = element.current;
+    dialog?.showModal();
+    return () => dialog?.close();
+  }, []);
+  return (
+    // biome-ignore lint/a11y/useKeyWithClickEvents: Escape is the keyboard's way, and the browser's own
+    <dialog
+      ref={element}
+      aria-label={label}
+      onCancel={(event) => {
+        if (event.target !== element.current) return;
+        event.preventDefault();
+        onClose();
+      }}
+      onClick={(event) => event.target === element.current && onClose()}
+      className="mr-0 ml-auto h-dvh max-h-none w-96 max-w-full animate-[rise_180ms_ease-out] border-line border-l bg-ground p-0 shadow-(--shadow-float) backdrop:bg-veil"
+    >
+      {children}
+    </dialog>
+  );
+}

@@ -1,0 +1,51 @@
+import { ArrowLeft, PanelRight } from "lucide-react";
+import { type Ref, useId } from "react";
+import { Avatar } from "../parts/Avatar.tsx";
+import { IconButton } from "../parts/buttons.tsx";
+import { texts } from "../texts/index.ts";
+
+interface Props {
+  title: string;
+  subtitle: string;
+  face: { id: string; kind: "person" | "group" | "channel" };
+  isPanelOpen: boolean;
+  headingRef: Ref<HTMLHeadingElement>;
+  onPanel: () => void;
+}
+
+/** What this conversation is, the way back to the others, and the way to its details. */
+export function RoomHeader({ title, subtitle, face, isPanelOpen, headingRef, onPanel }: Props) {
+  const subtitleId = useId();
+  return (
+    <header className="flex min-h-16 items-center gap-3 border-line border-b bg-surface pr-3 pl-5 max-md:pl-1.5">
+      <a
+        href="#/"
+        aria-label={texts.conversations.back}
+        className="grid size-10 shrink-0 place-items-center rounded-full text-ink-soft hover:bg-hover hover:text-ink md:hidden"
+      >
+        <ArrowLeft aria-hidden="true" className="size-5" />
+      </a>
+      <Avatar id={face.id} name={title} kind={face.kind} />
+      <div className="min-w-0 flex-1">
+        <h1
+          ref={headingRef}
+          tabIndex={-1}
+          aria-describedby={subtitleId}
+          className="truncate font-semibold text-[1.0625rem] leading-snug outline-none"
+        >
+          <bdi>{title}</bdi>
+        </h1>
+        <p id={subtitleId} className="truncate text-ink-soft text-xs">
+          {subtitle}
+        </p>
+      </div>
+      <IconButton
+        icon={PanelRight}
+        label={texts.members.open}
+        aria-expanded={isPanelOpen}
+        onClick={onPanel}
+        className={isPanelOpen ? "bg-hover" : ""}
+      />
+    </header>
+  );
+}
