@@ -96,14 +96,19 @@ class System:
             **settings,
         }
 
-        def process(service: str, number: int) -> Process:
+        def process(service: str, number: int, **more: str) -> Process:
             port = free_port()
-            environment = {**common, "PORT": str(port), "HTTP_PORT": str(port)}
+            environment = {**common, "PORT": str(port), "HTTP_PORT": str(port), **more}
             return Process(service, port, environment, logs / f"{service}-{number}.log")
 
+        self._process = process
         self.gateways = [process("gateway", number) for number in range(2)]
         self.persisters = [process("persister", number) for number in range(2)]
         self.notifiers = [process("notifier", 0)]
+
+    def another_gateway(self, **settings: str) -> Process:
+        """A third one with settings of its own; the caller starts and stops it."""
+        return self._process("gateway", 2, **settings)
 
     @property
     def processes(self) -> list[Process]:
