@@ -1,5 +1,436 @@
-import type { Chat, ChatOptions } from "./types.ts";
+/** The store of a chat: puts the parts together, and hands every frame to those whom it concerns. */
+import type { Context } from "./context.ts";
+import { createDirectory } from "./directory.ts";
+import { ChatError, isRetryable } from "./errors.ts";
+import type { Authenticated, Error as ErrorFrame, Message, MessageSent, ServerFrame } from "./frames.ts";
+import { type Keeper, startKeeping } from "./keeper.ts";
+import { createOutbox, type Entry, frameOf } from "./outbox.ts";
+import { createRest } from "./rest.ts";
+import { createRooms } from "./rooms.ts";
+import { createSocket, type Timing } from "./socket.ts";
+import { conversationOf, INITIAL, roomOf, withConversations, withRoom } from "./state.ts";
+import { noStorage, openStorage, type Storage } from "./storage.ts";
+import { createStore } from "./store.ts";
+import { browserSurroundings, type Surroundings } from "./surroundings.ts";
+import { enterTab, type News, type Tab } from "./tabs.ts";
+import { createTokens } from "./tokens.ts";
+import type { Chat, ChatEvent, ChatOptions, ChatState, Connection, Failure, SendOptions } from "./types.ts";
+import { createOwnTyping } from "./typing.ts";
 
-export function createChat(_options: ChatOptions): Chat {
-  throw new Error("not written yet");
+/** As the gateway has them in `contracts/limits.py`. */
+const CONTENT_LENGTH = 8000;
+const FRAME_BYTES = 64 * 1024;
+const HEADS = 500;
+
+/** What only tests choose. */
+export interface Internals {
+  timing?: Partial<Timing>;
+  random?: () => number;
+  surroundings?: Surroundings;
+}
+
+export function createChat(options: ChatOptions, internals: Internals = {}): Chat {
+  const { pageSize = 50, keptMessages = 200 } = options;
+  const url = options.url ?? ownAddress();
+  const ending = new AbortController();
+  const surroundings = internals.surroundings ?? browserSurroundings();
+  const store = createStore<ChatState>(INITIAL);
+  const listeners = new Set<(event: ChatEvent) => void>();
+  const tokens = createTokens(options.getToken);
+  const tabId = randomId();
+  const opened = deferred<Storage>();
+  let userId: string | null = null; // whose chat this is, once that is known
+  let connectionId: string | null = null; // of the connection that everything runs on
+  let tab: Tab | null = null;
+  let keeper: Keeper | null = null;
+  let isMarkReadServed = true; // until the gateway says otherwise
+  let lastOrder = 0;
+  let isEnded = false;
+  let hasAdopted = false;
+  let stopFlushing = () => {};
+
+  const emit = (event: ChatEvent) => {
+    for (const listener of [...listeners]) listener(event);
+  };
+
+  const socket = createSocket({
+    url,
+    tokens,
+    heads,
+    onFrame: (frame) => store.batch(() => receive(frame)),
+    onConnection: (connection) => store.batch(() => connectionChanged(connection)),
+    surroundings,
+    ...(internals.timing && { timing: internals.timing }),
+    ...(internals.random && { random: internals.random }),
+  });
+  const outbox = createOutbox({
+    deliver: (frame) => socket.send(frame),
+    onChange: entryChanged,
+    onFailed: (outgoing) => emit({ type: "send_failed", outgoing }),
+    onRemove(entry) {
+      void opened.promise.then((storage) => storage.forgetEntry(entry.tempId));
+      showOutgoing(entry.conversationId);
+    },
+    onLate: () => socket.check(),
+  });
+  const context: Context = {
+    store,
+    rest: createRest(restBase(options.restUrl ?? url), tokens, ending.signal),
+    outbox,
+    pageSize,
+    storage: opened.promise,
+    isConnected: () => connectionId !== null,
+    send: (frame) => socket.send(frame),
+    emit,
+  };
+  const rooms = createRooms(context);
+  const directory = createDirectory(context, { onGone: rooms.gone, onBack: rooms.back });
+  const typing = createOwnTyping((conversationId, isTyping) => {
+    socket.send({ type: isTyping ? "typing_start" : "typing_stop", conversationId });
+  });
+
+  // ------------------------------------------------------------------------------------------- coming and going
+
+  /** From now on this chat is this person's: what the device kept of them is shown. */
+  async function become(id: string): Promise<void> {
+    userId = id;
+    const storage = options.storage === false ? noStorage() : openStorage(id);
+    tab = options.storage === false ? null : enterTab(id, tabId, hear);
+    const kept = await storage.load();
+    opened.resolve(storage);
+    if (isEnded) return;
+    store.batch(() => {
+      const state = store.get();
+      store.set({ ...state, me: state.me ?? kept.me });
+      const unknown = kept.conversations.filter((item) => !conversationOf(store.get(), item.id));
+      store.set(withConversations(store.get(), unknown));
+      for (const [conversationId, draft] of kept.drafts)
+        if (!roomOf(store.get(), conversationId).draft)
+          store.set(withRoom(store.get(), conversationId, { draft }));
+    });
+    keeper = startKeeping(store, storage, keptMessages, store.get());
+    stopFlushing = surroundings.beforeEnd(keeper.flush);
+    await adopt();
+  }
+
+  /** Take over what tabs that have gone left unsent. */
+  async function adopt(): Promise<void> {
+    const storage = await opened.promise;
+    const living = (await tab?.living()) ?? null;
+    // Where the browser cannot say who lives, ask once: sending what another tab sends too does no harm.
+    if (isEnded || (living === null && hasAdopted)) return;
+    hasAdopted = true;
+    for (const entry of await storage.adopt(tabId, living ?? new Set()))
+      if (!outbox.has(entry.tempId)) outbox.add(entry);
+  }
+
+  async function authenticated(frame: Authenticated): Promise<void> {
+    const { me } = store.get();
+    if (userId !== null && userId !== frame.userId) return stop("The token is another person's.");
+    if (me?.userId !== frame.userId || me.userName !== frame.userName)
+      store.set({
+        ...store.get(),
+        me: { userId: frame.userId, userName: frame.userName, avatar: me?.avatar ?? null },
+      });
+    if (frame.connectionId === connectionId) return; // a token was renewed
+    connectionId = frame.connectionId;
+    if (userId === null) void become(frame.userId);
+    await opened.promise;
+    if (connectionId !== frame.connectionId) return; // it has ended meanwhile
+    rooms.connected();
+    outbox.connected();
+    void directory.refresh();
+    void adopt();
+    if (!me) void loadMe();
+  }
+
+  async function loadMe(): Promise<void> {
+    const me = await context.rest.me().catch(() => null); // only the picture is missing
+    if (me && !isEnded) store.set({ ...store.get(), me });
+  }
+
+  function connectionChanged(connection: Connection): void {
+    store.set({ ...store.get(), connection });
+    if (connection.status === "connected" || connectionId === null) return;
+    connectionId = null;
+    rooms.disconnected();
+    outbox.disconnected();
+    typing.forget();
+  }
+
+  function stop(message: string, code: Failure["code"] = "INVALID_TOKEN"): void {
+    socket.disconnect({ code: 1000, reason: "", failure: { code, message, retryable: false } });
+  }
+
+  function hear(news: News): void {
+    if (news.type === "read") directory.read(news.conversationId, news.seq);
+    else {
+      stop("Signed out in another tab.", "NO_TOKEN");
+      keeper?.stop(); // nothing is written into what was wiped
+      leave();
+      store.set({ ...INITIAL, connection: store.get().connection });
+    }
+  }
+
+  /** Let go of everything; what this device kept stays. */
+  function leave(): void {
+    void end().then(async (storage) => {
+      await storage?.close();
+      tab?.release();
+    });
+  }
+
+  async function end(): Promise<Storage | null> {
+    if (isEnded) return null;
+    if (store.get().connection.status !== "stopped") socket.disconnect();
+    isEnded = true;
+    keeper?.stop();
+    stopFlushing();
+    ending.abort();
+    outbox.clear();
+    rooms.dispose();
+    directory.dispose();
+    typing.forget();
+    return userId === null ? null : opened.promise;
+  }
+
+  // ----------------------------------------------------------------------------------------------------- frames
+
+  function receive(frame: ServerFrame): void {
+    switch (frame.type) {
+      case "authenticated":
+        void authenticated(frame);
+        break;
+      case "joined_conversation":
+        rooms.joined(frame);
+        break;
+      case "new_message":
+        directory.saw(frame.message);
+        rooms.message(frame.message);
+        break;
+      case "message_sent":
+        sent(frame);
+        break;
+      case "message_error":
+        if (frame.tempId) outbox.refused(frame.tempId, failureIn(frame));
+        break;
+      case "message_updated":
+        directory.messageChanged(frame.message);
+        rooms.changed(frame.message);
+        break;
+      case "user_typing":
+        rooms.typing(frame);
+        break;
+      case "user_stopped_typing":
+        rooms.stoppedTyping(frame.conversationId, frame.userId);
+        break;
+      case "conversation_updated":
+        directory.changedConversation(frame);
+        break;
+      case "notification":
+        directory.notified(frame);
+        emit({ type: "notification", notification: frame });
+        break;
+      case "read_receipt":
+        if (frame.userId === userId) directory.read(frame.conversationId, frame.seq);
+        else directory.memberRead(frame.conversationId, frame.userId, frame.seq);
+        break;
+      case "resync":
+        rooms.resync(frame);
+        break;
+      case "pong":
+        for (const [id, head] of Object.entries(frame.heads ?? {}))
+          if (!rooms.behind(id, head)) directory.behind(id, head);
+        void adopt();
+        break;
+      case "error":
+        refused(frame);
+        break;
+    }
+  }
+
+  function refused(frame: ErrorFrame): void {
+    if (rooms.refused(frame) || frame.requestId === undefined) return;
+    if (frame.requestId === MARK_READ) isMarkReadServed &&= frame.code !== "UNKNOWN_TYPE";
+    else outbox.refused(frame.requestId, failureIn(frame));
+  }
+
+  /** Stored. Its place among the messages is taken when those before it have come. */
+  function sent(frame: MessageSent): void {
+    const entry = frame.tempId === undefined ? undefined : outbox.sent(frame.tempId);
+    const { me } = store.get();
+    if (!entry || !me) return;
+    const message: Message = {
+      id: frame.messageId,
+      conversationId: entry.conversationId,
+      seq: frame.seq,
+      senderId: me.userId,
+      senderName: me.userName,
+      senderAvatar: me.avatar,
+      content: entry.content,
+      createdAt: frame.createdAt,
+      tempId: entry.tempId,
+      ...(entry.attachments.length > 0 && { attachments: [...entry.attachments] }),
+      ...(entry.replyTo !== null && { replyTo: entry.replyTo }),
+    };
+    directory.saw(message);
+    rooms.message(message);
+    // Where nobody looks there is nothing to wait for.
+    const { status } = roomOf(store.get(), entry.conversationId);
+    if (status === "closed" || status === "gone") outbox.remove(entry.tempId);
+  }
+
+  /** What a ping says that this client holds: most of all of what is open. */
+  function heads(): Record<string, number> {
+    const all = { ...directory.heads(), ...rooms.heads() };
+    const open = Object.keys(rooms.heads());
+    const ids = new Set([...open, ...Object.keys(all)].slice(0, HEADS));
+    return Object.fromEntries([...ids].map((id) => [id, all[id] ?? 0]));
+  }
+
+  // ---------------------------------------------------------------------------------------------------- sending
+
+  function entryChanged(entry: Entry): void {
+    showOutgoing(entry.conversationId);
+    void opened.promise.then((storage) => {
+      if (entry.status === "sent") storage.forgetEntry(entry.tempId);
+      else if (entry.status !== "sending") storage.keepEntry(entry, tabId);
+    });
+  }
+
+  function showOutgoing(conversationId: string): void {
+    store.set(withRoom(store.get(), conversationId, { outgoing: outbox.of(conversationId) }));
+  }
+
+  function send(conversationId: string, content: string, options: SendOptions = {}): string {
+    // Half of a surrogate pair is not JSON for everybody.
+    const trimmed = content.toWellFormed().trim();
+    const { attachments = [], replyTo = null } = options;
+    if (!trimmed && !attachments.length)
+      throw new ChatError({
+        code: "CONTENT_EMPTY",
+        message: "A message needs content or an attachment.",
+        retryable: false,
+      });
+    const now = Date.now();
+    lastOrder = Math.max(lastOrder + 1, now * 1000);
+    const entry: Entry = {
+      tempId: randomId(),
+      conversationId,
+      content: trimmed,
+      attachments,
+      replyTo,
+      createdAt: new Date(now).toISOString(),
+      status: "waiting",
+      failure: null,
+      order: lastOrder,
+    };
+    typing.stop(conversationId);
+    store.batch(() =>
+      outbox.add(isTooLong(entry) ? { ...entry, status: "failed", failure: tooLong } : entry),
+    );
+    return entry.tempId;
+  }
+
+  return {
+    getSnapshot: store.get,
+    subscribe: store.subscribe,
+    listen(listener) {
+      const own = (event: ChatEvent) => listener(event);
+      listeners.add(own);
+      return () => listeners.delete(own);
+    },
+    connect() {
+      if (isEnded) return;
+      if (options.userId !== undefined && userId === null) void become(options.userId);
+      socket.connect();
+    },
+    disconnect: () => socket.disconnect(),
+    async signOut() {
+      tab?.tell({ type: "signed_out" });
+      const storage = await end();
+      store.set({ ...INITIAL, connection: store.get().connection });
+      await storage?.wipe();
+      tab?.release();
+    },
+    dispose() {
+      keeper?.flush();
+      leave();
+    },
+
+    loadMoreConversations: directory.loadMore,
+    loadConversation: directory.load,
+    open: rooms.open,
+    loadOlder: rooms.loadOlder,
+    markRead(conversationId, seq = Number.MAX_SAFE_INTEGER) {
+      if (!directory.read(conversationId, seq)) return;
+      const lastReadSeq = conversationOf(store.get(), conversationId)?.lastReadSeq ?? 0;
+      tab?.tell({ type: "read", conversationId, seq: lastReadSeq });
+      if (isMarkReadServed)
+        socket.send({ type: "mark_read", conversationId, seq: lastReadSeq, requestId: MARK_READ });
+    },
+    send,
+    retry: outbox.retry,
+    discard: outbox.discard,
+    startTyping(conversationId) {
+      if (roomOf(store.get(), conversationId).status === "joined") typing.start(conversationId);
+    },
+    stopTyping: typing.stop,
+    setDraft: (conversationId, draft) => store.set(withRoom(store.get(), conversationId, { draft })),
+    searchPeople: directory.searchPeople,
+    createConversation: directory.create,
+    rename: directory.rename,
+    addMembers: directory.addMembers,
+    removeMember: directory.removeMember,
+    async leave(conversationId) {
+      if (userId !== null) await directory.removeMember(conversationId, userId);
+    },
+    deleteConversation: directory.delete,
+    loadMembers: directory.loadMembers,
+  };
+}
+
+const MARK_READ = "mark-read";
+
+const tooLong: Failure = {
+  code: "CONTENT_TOO_LONG",
+  message: `A message has at most ${CONTENT_LENGTH} characters.`,
+  retryable: false,
+};
+
+/** The gateway counts code points; a frame that is too large would cost the connection. */
+function isTooLong(entry: Entry): boolean {
+  if (entry.content.length > CONTENT_LENGTH && [...entry.content].length > CONTENT_LENGTH) return true;
+  return new TextEncoder().encode(JSON.stringify(frameOf(entry))).length > FRAME_BYTES;
+}
+
+function failureIn(frame: { code: ErrorFrame["code"]; error: string; retryAfterMs?: number }): Failure {
+  const { code, error, retryAfterMs } = frame;
+  const retryable = isRetryable(code);
+  return { code, message: error, retryable, ...(retryAfterMs !== undefined && { retryAfterMs }) };
+}
+
+function deferred<Value>() {
+  let resolve: (value: Value) => void = () => {};
+  const promise = new Promise<Value>((done) => {
+    resolve = done;
+  });
+  return { promise, resolve };
+}
+
+/** 32 hexadecimal digits. `crypto.randomUUID` is missing on pages that are not from https or this host. */
+function randomId(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+function ownAddress(): string {
+  if (typeof location === "undefined")
+    throw new TypeError("createChat: `url` is needed outside of a browser");
+  return new URL("/ws/chat", location.href.replace(/^http/, "ws")).href;
+}
+
+/** `wss://host/ws/chat` or `https://host` become `https://host`. */
+function restBase(address: string): string {
+  return address.replace(/^ws/, "http").replace(/\/ws\/chat\/?$|\/$/, "");
 }

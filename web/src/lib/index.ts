@@ -4,4 +4,4 @@ export { createChat } from "./chat.ts";
 export { ChatError } from "./errors.ts";
 export type * from "./types.ts";
 export { TokenUnavailable } from "./types.ts";
-export { ChatProvider, configureChat, useWebSocketChat } from "./useWebSocketChat.ts";
+export { ChatProvider, configureChat, useChatState, useWebSocketChat } from "./useWebSocketChat.ts";

@@ -25,6 +25,8 @@ export interface OutboxOptions {
   deliver: (frame: SendMessage) => boolean;
   /** An entry is new, or has changed. */
   onChange: (entry: Entry) => void;
+  /** It was refused for good. */
+  onFailed?: (entry: Entry) => void;
   /** An entry has gone: it is among the messages, or was discarded. */
   onRemove: (entry: Entry) => void;
   retry?: Backoff;
@@ -46,7 +48,7 @@ export interface Outbox {
   refused(tempId: string, failure: Failure): void;
   retry(tempId: string): void;
   discard(tempId: string): void;
-  /** All that wait in a conversation will never be taken. */
+  /** Nothing that waits in this conversation will ever be taken, nor what is sent be seen. */
   refuseAll(conversationId: string, failure: Failure): void;
   connected(): void;
   disconnected(): void;
@@ -78,10 +80,11 @@ export function createOutbox(options: OutboxOptions): Outbox {
       .filter((entry) => entry.conversationId === conversationId)
       .sort((one, other) => one.order - other.order);
 
-  function change(entry: Entry, changes: Partial<Entry>): void {
+  function change(entry: Entry, changes: Partial<Entry>): Entry {
     const next = { ...entry, ...changes };
     entries.set(entry.tempId, next);
     onChange(next);
+    return next;
   }
 
   /** Send the first that waits in this conversation, unless it is on its way. */
@@ -127,7 +130,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
 
   function fail(entry: Entry, failure: Failure): void {
     settle(entry.tempId);
-    change(entry, { status: "failed", failure });
+    options.onFailed?.(change(entry, { status: "failed", failure }));
   }
 
   return {
@@ -171,8 +174,10 @@ export function createOutbox(options: OutboxOptions): Outbox {
       if (entry && entry.status !== "sent") drop(entry);
     },
     refuseAll(conversationId, failure) {
-      for (const entry of of(conversationId))
-        if (entry.status === "waiting" || entry.status === "sending") fail(entry, failure);
+      for (const entry of of(conversationId)) {
+        if (entry.status === "sent") drop(entry);
+        else if (entry.status !== "failed") fail(entry, failure);
+      }
     },
     connected() {
       isConnected = true;

@@ -29,29 +29,37 @@ export function hasOlder({ base }: Timeline): boolean {
 }
 
 /** A new window, which begins after `base`. What is known to be above it stays. */
-export function startAfter(base: number, timeline: Timeline = EMPTY): Timeline {
-  return add({ ...timeline, base, messages: [] }, timeline.messages);
+export function startAfter(base: number, { ahead, head }: Timeline = EMPTY): Timeline {
+  return advance({
+    base,
+    messages: [],
+    ahead: ahead.filter(({ seq }) => seq > base),
+    head: Math.max(head, base),
+  });
 }
 
 /** Messages from anywhere, in any order. Those below the window are dropped: only `prepend` widens it downwards. */
 export function add(timeline: Timeline, messages: readonly Message[]): Timeline {
-  if (timeline.base === null) return timeline;
-  const last = lastOf(timeline) ?? 0;
+  const last = lastOf(timeline);
+  if (last === null) return timeline;
   const above = new Map(timeline.ahead.map((message) => [message.seq, message]));
   for (const message of messages) if (message.seq > last) above.set(message.seq, message);
   if (above.size === timeline.ahead.length) return timeline;
-  const joined: Message[] = [];
-  for (let next = above.get(last + 1); next; next = above.get(next.seq + 1)) {
-    joined.push(next);
-    above.delete(next.seq);
-  }
   const ahead = [...above.values()].sort(bySeq);
-  const head = Math.max(timeline.head, last + joined.length, ahead.at(-1)?.seq ?? 0);
+  return advance({ ...timeline, ahead, head: Math.max(timeline.head, ahead.at(-1)?.seq ?? 0) });
+}
+
+/** What is next to the window becomes part of it. */
+function advance(timeline: Timeline): Timeline {
+  const { ahead } = timeline;
+  const last = lastOf(timeline) ?? 0;
+  const broken = ahead.findIndex(({ seq }, at) => seq !== last + 1 + at);
+  const count = broken < 0 ? ahead.length : broken;
+  if (count === 0) return timeline;
   return {
-    base: timeline.base,
-    messages: joined.length ? [...timeline.messages, ...joined] : timeline.messages,
-    ahead,
-    head,
+    ...timeline,
+    messages: [...timeline.messages, ...ahead.slice(0, count)],
+    ahead: ahead.slice(count),
   };
 }
 

@@ -299,14 +299,8 @@ export interface Chat {
 
 // -------------------------------------------------------------------------------------------------------- hook
 
-/** The seed's words for the connection. */
-export type ConnectionState =
-  | "disconnected"
-  | "connecting"
-  | "connected"
-  | "authenticated"
-  | "reconnecting"
-  | "error";
+/** `connected` means authenticated as well; `error`: refused for good, see `state.connection.reason`. */
+export type ConnectionState = "disconnected" | "connecting" | "connected" | "reconnecting" | "error";
 
 export interface UseWebSocketChatOptions {
   /** Each message of a joined conversation once, in order: first those that exist, then as they come. */

@@ -1,0 +1,359 @@
+/** The list of conversations and the people in them: loaded, kept up to date, and what one can do with them. */
+import { type Backoff, delayOf } from "./backoff.ts";
+import type { Context } from "./context.ts";
+import { ChatError, failureOf } from "./errors.ts";
+import type { ConversationUpdated, Member, Message, Notification } from "./frames.ts";
+import type { ConversationView, List } from "./rest.ts";
+import {
+  changed,
+  conversationOf,
+  fromView,
+  roomOf,
+  withConversation,
+  withConversations,
+  withLastMessage,
+  withList,
+  withMembers,
+  withoutConversations,
+  withoutMembers,
+  withRoom,
+  withSeqs,
+} from "./state.ts";
+import type { Conversation, GoneReason, LastMessage, NewConversation, Person } from "./types.ts";
+
+const RETRY: Backoff = { base: 2000, cap: 60_000 };
+const PAGE = 50;
+const MEMBERS_PAGE = 100;
+/** Changes of members come in bursts, and to many clients at once. */
+const RECOUNT_WITHIN = 2000;
+
+export interface DirectoryOptions {
+  /** This person is in a conversation no more, or again. */
+  onGone: (conversationId: string, reason: GoneReason) => void;
+  onBack: (conversationId: string) => void;
+}
+
+export type Directory = ReturnType<typeof createDirectory>;
+
+export function createDirectory(context: Context, { onGone, onBack }: DirectoryOptions) {
+  const { store, rest } = context;
+  const fetching = new Map<string, Promise<Conversation>>();
+  const recounts = new Map<string, ReturnType<typeof setTimeout>>();
+  const memberCursors = new Map<string, string | null>();
+  let cursor: string | null = null; // of the page after the last one that was loaded
+  let refreshing: Promise<void> | null = null;
+  let again: ReturnType<typeof setTimeout> | undefined;
+  let failures = 0;
+
+  const myId = () => store.get().me?.userId ?? null;
+  const update = (id: string, change: (known: Conversation) => Conversation) => {
+    const known = conversationOf(store.get(), id);
+    if (known) store.set(withConversation(store.get(), id, change(known)));
+  };
+
+  function upsert(views: readonly ConversationView[]): void {
+    const state = store.get();
+    const conversations = views.map((view) => fromView(view, conversationOf(state, view.id)));
+    store.set(withConversations(state, conversations));
+    for (const { id } of views) onBack(id);
+  }
+
+  // -------------------------------------------------------------------------------------------------- the list
+
+  /** The newest conversations, as far down as anything has changed. */
+  function refresh(): Promise<void> {
+    refreshing ??= loadNewest().finally(() => {
+      refreshing = null;
+    });
+    return refreshing;
+  }
+
+  async function loadNewest(): Promise<void> {
+    clearTimeout(again);
+    store.set(withList(store.get(), { isLoading: true }));
+    try {
+      const before = store.get().conversations;
+      const found: ConversationView[] = [];
+      let page: List<ConversationView>;
+      let next: string | null = null;
+      do {
+        page = await rest.conversations({ cursor: next, limit: PAGE });
+        found.push(...page.items);
+        next = page.nextCursor;
+      } while (next !== null && before.isLoaded && !reachesTheKnown(page.items, before.items));
+      if (!before.isLoaded || next === null) cursor = next;
+      store.batch(() => {
+        upsert(found);
+        const hasMore = cursor !== null;
+        store.set(withList(store.get(), { isLoaded: true, isLoading: false, hasMore, failure: null }));
+      });
+      checkMissing(found, next === null);
+      failures = 0;
+    } catch (error) {
+      const failure = failureOf(error);
+      store.set(withList(store.get(), { isLoading: false, failure }));
+      if (!failure.retryable || !context.isConnected()) return;
+      again = setTimeout(() => void refresh(), failure.retryAfterMs ?? delayOf(failures++, RETRY));
+    }
+  }
+
+  /** Below a conversation where nothing has happened, nothing has happened. */
+  function reachesTheKnown(page: readonly ConversationView[], items: readonly Conversation[]): boolean {
+    const last = page.at(-1);
+    return last === undefined || items.some((item) => item.id === last.id && item.lastSeq === last.lastSeq);
+  }
+
+  /** What should have been among these and was not is perhaps not this person's any more: ask for each. */
+  function checkMissing(found: readonly ConversationView[], isAll: boolean): void {
+    const ids = new Set(found.map(({ id }) => id));
+    const last = found.at(-1);
+    const oldest = last ? (last.lastMessage?.createdAt ?? last.createdAt) : "";
+    for (const { id, lastActivityAt } of store.get().conversations.items)
+      if (!ids.has(id) && (isAll || lastActivityAt > oldest)) loadQuietly(id);
+  }
+
+  async function loadMore(): Promise<void> {
+    await refreshing;
+    const { hasMore, isLoading } = store.get().conversations;
+    if (!hasMore || isLoading || cursor === null) return;
+    store.set(withList(store.get(), { isLoading: true }));
+    try {
+      const page = await rest.conversations({ cursor, limit: PAGE });
+      cursor = page.nextCursor;
+      store.batch(() => {
+        upsert(page.items);
+        store.set(withList(store.get(), { isLoading: false, hasMore: cursor !== null, failure: null }));
+      });
+    } catch (error) {
+      store.set(withList(store.get(), { isLoading: false, failure: failureOf(error) }));
+      throw error;
+    }
+  }
+
+  /** Fetch one as it is now; one call at a time for each. */
+  function load(id: string): Promise<Conversation> {
+    const running = fetching.get(id);
+    if (running) return running;
+    const started = loadOne(id).finally(() => fetching.delete(id));
+    fetching.set(id, started);
+    return started;
+  }
+
+  async function loadOne(id: string): Promise<Conversation> {
+    try {
+      return shown(await rest.conversation(id));
+    } catch (error) {
+      if (error instanceof ChatError && error.code === "NOT_A_MEMBER") lose(id, "not_found");
+      throw error;
+    }
+  }
+
+  function shown(view: ConversationView): Conversation {
+    upsert([view]);
+    return conversationOf(store.get(), view.id) ?? fromView(view, undefined);
+  }
+
+  /** In the background: what fails is found again by the next ping or the next connection. */
+  const loadQuietly = (id: string) => void load(id).catch(() => {});
+
+  function lose(id: string, reason: GoneReason): void {
+    store.batch(() => {
+      store.set(withoutConversations(store.get(), new Set([id])));
+      onGone(id, reason);
+    });
+  }
+
+  // ------------------------------------------------------------------------------------------- what frames tell
+
+  /** A message was stored. */
+  function saw(message: Message): void {
+    if (conversationOf(store.get(), message.conversationId))
+      update(message.conversationId, (known) => withLastMessage(known, message, myId()));
+    else loadQuietly(message.conversationId);
+  }
+
+  function messageChanged(message: Message): void {
+    update(message.conversationId, (known) =>
+      known.lastMessage?.seq === message.seq ? { ...known, lastMessage: message } : known,
+    );
+  }
+
+  function notified(notification: Notification): void {
+    const { conversationId, seq, unreadCount } = notification;
+    if (seq === undefined || !conversationOf(store.get(), conversationId)) loadQuietly(conversationId);
+    else
+      update(conversationId, (conversation) => {
+        const lastReadSeq = Math.max(conversation.lastReadSeq, seq - unreadCount);
+        return withSeqs(withLastMessage(conversation, lastMessageOf(notification, seq), myId()), {
+          lastReadSeq,
+        });
+      });
+  }
+
+  function changedConversation(frame: ConversationUpdated): void {
+    const { conversationId: id, updateType, userIds = [], members = [] } = frame;
+    const concernsMe = userIds.includes(myId() ?? "");
+    if (updateType === "deleted") lose(id, "deleted");
+    else if (updateType === "name_changed")
+      update(id, (known) => changed(known, { name: frame.name ?? null }));
+    else if (updateType === "member_removed" && concernsMe)
+      lose(id, frame.actorId === myId() ? "left" : "removed");
+    else if (updateType === "member_removed") membersWent(id, userIds, members);
+    else if (updateType === "member_added" && !concernsMe) membersCame(id, userIds, members);
+    else loadQuietly(id); // created, or this person was brought in
+  }
+
+  /** `heads` of a pong: conversations that are not open, and where something was missed. */
+  function behind(id: string, head: number): void {
+    if ((conversationOf(store.get(), id)?.lastSeq ?? 0) < head) loadQuietly(id);
+  }
+
+  // -------------------------------------------------------------------------------------------------- members
+
+  function membersCame(id: string, userIds: readonly string[], members: readonly Member[]): void {
+    const known = new Set(knownMembers(id).map(({ userId }) => userId));
+    const count = userIds.filter((userId) => !known.has(userId)).length;
+    changeMembers(id, count, (held, isComplete) => {
+      const heldIds = new Set(held.map(({ userId }) => userId));
+      return withMembers(held, isComplete ? members : members.filter(({ userId }) => heldIds.has(userId)));
+    });
+  }
+
+  /** `promoted`: the last admin left, and handed the role on. */
+  function membersWent(id: string, userIds: readonly string[], promoted: readonly Member[]): void {
+    const count = knownMembers(id).filter(({ userId }) => userIds.includes(userId)).length;
+    changeMembers(id, -count, (held) => {
+      const roles = new Map(promoted.map((member) => [member.userId, member]));
+      return withoutMembers(held, userIds).map((member) => roles.get(member.userId) ?? member);
+    });
+  }
+
+  function knownMembers(id: string): readonly Member[] {
+    const { members } = roomOf(store.get(), id);
+    const shownOnes = conversationOf(store.get(), id)?.members ?? [];
+    return members.isLoaded ? withMembers(shownOnes, members.items) : shownOnes;
+  }
+
+  function changeMembers(
+    id: string,
+    difference: number,
+    change: (held: readonly Member[], isComplete: boolean) => readonly Member[],
+  ): void {
+    const conversation = conversationOf(store.get(), id);
+    if (!conversation) return;
+    const isComplete = conversation.members.length === conversation.memberCount;
+    store.batch(() => {
+      update(id, (known) => ({
+        ...known,
+        members: change(known.members, isComplete),
+        memberCount: known.memberCount + difference,
+      }));
+      const { members } = roomOf(store.get(), id);
+      if (members.isLoaded)
+        store.set(
+          withRoom(store.get(), id, {
+            members: { ...members, items: change(members.items, !members.hasMore) },
+          }),
+        );
+    });
+    // Who is not among the known members may have been counted already, or not: ask.
+    if (!isComplete) recount(id);
+  }
+
+  function recount(id: string): void {
+    if (recounts.has(id)) return;
+    const look = () => {
+      recounts.delete(id);
+      loadQuietly(id);
+    };
+    recounts.set(id, setTimeout(look, delayOf(0, { base: RECOUNT_WITHIN, cap: RECOUNT_WITHIN })));
+  }
+
+  async function loadMembers(id: string): Promise<void> {
+    const { members } = roomOf(store.get(), id);
+    if (members.isLoading || (members.isLoaded && !members.hasMore)) return;
+    const show = (changes: Partial<typeof members>) => {
+      const current = roomOf(store.get(), id).members;
+      store.set(withRoom(store.get(), id, { members: { ...current, ...changes } }));
+    };
+    show({ isLoading: true });
+    try {
+      const next = members.isLoaded ? (memberCursors.get(id) ?? null) : null;
+      const page = await rest.members(id, { cursor: next, limit: MEMBERS_PAGE });
+      memberCursors.set(id, page.nextCursor);
+      const items = withMembers(members.isLoaded ? roomOf(store.get(), id).members.items : [], page.items);
+      show({ items, isLoaded: true, isLoading: false, hasMore: page.nextCursor !== null });
+    } catch (error) {
+      show({ isLoading: false });
+      throw error;
+    }
+  }
+
+  // --------------------------------------------------------------------------------------------------- actions
+
+  return {
+    refresh,
+    loadMore,
+    load,
+    loadMembers,
+    saw,
+    messageChanged,
+    notified,
+    changedConversation,
+    behind,
+    /** Everything up to `seq` is read; returns whether that is news. */
+    read(id: string, seq: number): boolean {
+      const known = conversationOf(store.get(), id);
+      const upTo = Math.min(seq, known?.lastSeq ?? 0);
+      if (!known || upTo <= known.lastReadSeq) return false;
+      update(id, (conversation) => withSeqs(conversation, { lastReadSeq: upTo }));
+      return true;
+    },
+    /** Somebody else has read that far. */
+    memberRead(id: string, userId: string, seq: number): void {
+      changeMembers(id, 0, (held) =>
+        held.map((member) =>
+          member.userId === userId && member.lastReadSeq < seq ? { ...member, lastReadSeq: seq } : member,
+        ),
+      );
+    },
+    heads: (): Record<string, number> =>
+      Object.fromEntries(store.get().conversations.items.map(({ id, lastSeq }) => [id, lastSeq])),
+    async searchPeople(query: string): Promise<Person[]> {
+      return (await rest.users(query)).items;
+    },
+    create: async (wanted: NewConversation) => shown(await rest.create(wanted)),
+    async rename(id: string, name: string): Promise<void> {
+      shown(await rest.rename(id, name));
+    },
+    async addMembers(id: string, userIds: string[]): Promise<void> {
+      const { members } = shown(await rest.addMembers(id, userIds));
+      const added = members.filter(({ userId }) => userIds.includes(userId));
+      membersCame(id, [], added);
+    },
+    async removeMember(id: string, userId: string): Promise<void> {
+      await rest.removeMember(id, userId);
+      if (userId === myId()) lose(id, "left");
+      else membersWent(id, [userId], []);
+    },
+    async delete(id: string): Promise<void> {
+      await rest.delete(id);
+      lose(id, "deleted");
+    },
+    dispose(): void {
+      clearTimeout(again);
+      for (const timer of recounts.values()) clearTimeout(timer);
+    },
+  };
+}
+
+function lastMessageOf(notification: Notification, seq: number): LastMessage {
+  return {
+    id: notification.messageId ?? "",
+    seq,
+    senderId: null,
+    senderName: notification.senderName ?? "",
+    content: notification.preview ?? "",
+    createdAt: notification.timestamp,
+  };
+}

@@ -1,0 +1,60 @@
+/** Watches the state and keeps on this device what changed: the person, conversations, newest messages, drafts. */
+import type { Storage } from "./storage.ts";
+import type { Store } from "./store.ts";
+import type { ChatState } from "./types.ts";
+
+export interface Keeper {
+  /** Write what has changed, now. */
+  flush(): void;
+  stop(): void;
+}
+
+/** Changes come in bursts; each would be a transaction. */
+const PAUSE = 250;
+
+/** `kept`: what the storage holds already. */
+export function startKeeping(
+  store: Store<ChatState>,
+  storage: Storage,
+  keptMessages: number,
+  kept: ChatState,
+): Keeper {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+
+  function flush(): void {
+    clearTimeout(timer);
+    timer = undefined;
+    const state = store.get();
+    keepList(state);
+    for (const [id, room] of Object.entries(state.rooms)) {
+      const before = kept.rooms[id];
+      if (room === before || room.gone) continue;
+      if (room.messages !== before?.messages && room.messages.length > 0)
+        storage.keepMessages(id, room.messages.slice(-keptMessages));
+      if (room.draft !== (before?.draft ?? "")) storage.keepDraft(id, room.draft);
+    }
+    kept = state;
+  }
+
+  function keepList(state: ChatState): void {
+    if (state.me && state.me !== kept.me) storage.keepMe(state.me);
+    const before = kept.conversations.items;
+    const { items } = state.conversations;
+    if (items === before) return;
+    const known = new Set(before);
+    const fresh = items.filter((item) => !known.has(item));
+    if (fresh.length) storage.keepConversations(fresh);
+    // Those that are gone are forgotten where that is noticed, with all that belongs to them.
+  }
+
+  const unsubscribe = store.subscribe(() => {
+    timer ??= setTimeout(flush, PAUSE);
+  });
+  return {
+    flush,
+    stop() {
+      unsubscribe();
+      clearTimeout(timer);
+    },
+  };
+}

@@ -1,0 +1,454 @@
+/** The conversations that are open: joined, resumed, their holes filled, their older messages loaded, who types there. */
+import { type Backoff, delayOf } from "./backoff.ts";
+import type { Context } from "./context.ts";
+import { ChatError, failureOf } from "./errors.ts";
+import type { Error as ErrorFrame, JoinedConversation, Message, Resync, UserTyping } from "./frames.ts";
+import { roomOf, withRoom } from "./state.ts";
+import {
+  add,
+  EMPTY,
+  hasOlder,
+  holeIn,
+  knowHead,
+  lastOf,
+  prepend,
+  replace,
+  startAfter,
+  type Timeline,
+} from "./timeline.ts";
+import type { Failure, GoneReason, Room } from "./types.ts";
+import { createOthersTyping } from "./typing.ts";
+
+type Timer = ReturnType<typeof setTimeout>;
+
+/** A hole may be a message that is still on its way. */
+const PATIENCE = 400;
+const RETRY: Backoff = { base: 1000, cap: 30_000 };
+/** The most that one REST call gives. */
+const PAGE = 200;
+/** A larger hole is left to be scrolled through: the window starts anew at the newest messages. */
+const LARGEST_HOLE = 2000;
+
+/** A conversation that was opened since the chat was made. */
+interface Opened {
+  readonly id: string;
+  /** How many have it open. */
+  holders: number;
+  /** That what this device keeps was read. */
+  restored: Promise<void> | null;
+  timeline: Timeline;
+  /** The join that is not answered yet, and the seq after which it asked. */
+  joining: { requestId: string; afterSeq: number | null } | null;
+  isLive: boolean;
+  /** What a join replays, until it is complete: shown at once, not one by one. */
+  replay: { until: number; messages: Message[] } | null;
+  /** The newest seq that was told of as an event. */
+  told: number;
+  /** The next join or the next look at a hole. */
+  timer: Timer | undefined;
+  isFilling: boolean;
+  failures: number;
+  older: Promise<void> | null;
+}
+
+export interface Rooms {
+  open(conversationId: string): () => void;
+  loadOlder(conversationId: string): Promise<void>;
+  connected(): void;
+  disconnected(): void;
+  joined(frame: JoinedConversation): void;
+  /** An error frame with this `requestId`; returns whether it answers a join. */
+  refused(frame: ErrorFrame): boolean;
+  message(message: Message): void;
+  changed(message: Message): void;
+  resync(frame: Resync): void;
+  /** The gateway holds more than this client said. Returns whether the conversation is live here. */
+  behind(conversationId: string, head: number): boolean;
+  typing(frame: UserTyping): void;
+  stoppedTyping(conversationId: string, userId: string): void;
+  /** This person is in it no more. */
+  gone(conversationId: string, reason: GoneReason): void;
+  /** This person is in it (again). */
+  back(conversationId: string): void;
+  /** The last seq held of each live conversation. */
+  heads(): Record<string, number>;
+  dispose(): void;
+}
+
+export function createRooms(context: Context): Rooms {
+  const { store, rest, outbox } = context;
+  const rooms = new Map<string, Opened>();
+  const typists = createOthersTyping(stoppedTyping);
+  let requests = 0;
+  let isDisposed = false;
+
+  function roomFor(id: string): Opened {
+    let room = rooms.get(id);
+    if (!room) {
+      room = {
+        id,
+        holders: 0,
+        restored: null,
+        timeline: EMPTY,
+        joining: null,
+        isLive: false,
+        replay: null,
+        told: 0,
+        timer: undefined,
+        isFilling: false,
+        failures: 0,
+        older: null,
+      };
+      rooms.set(id, room);
+    }
+    return room;
+  }
+
+  const show = (id: string, changes: Partial<Room>) => store.set(withRoom(store.get(), id, changes));
+
+  function statusOf(room: Opened): Room["status"] {
+    if (roomOf(store.get(), room.id).gone) return "gone";
+    if (room.holders === 0) return "closed";
+    return room.isLive ? "joined" : "joining";
+  }
+
+  function publish(room: Opened): void {
+    const { timeline } = room;
+    show(room.id, {
+      status: statusOf(room),
+      messages: timeline.messages,
+      isLoaded: timeline.base !== null,
+      hasOlder: hasOlder(timeline),
+    });
+  }
+
+  // ---------------------------------------------------------------------------------------- opening and joining
+
+  function open(id: string): () => void {
+    const room = roomFor(id);
+    room.holders++;
+    if (room.holders === 1) {
+      // Somebody may have been brought back, or try again.
+      show(id, { gone: null });
+      publish(room);
+      void restore(room).then(() => join(room));
+    }
+    let isHeld = true;
+    return () => {
+      if (!isHeld) return;
+      isHeld = false;
+      room.holders--;
+      // Later, since whoever closes often opens again at once (a re-rendered page does).
+      if (room.holders === 0) setTimeout(() => room.holders === 0 && close(room));
+    };
+  }
+
+  function close(room: Opened): void {
+    if (room.isLive || room.joining) context.send({ type: "leave_conversation", conversationId: room.id });
+    quiet(room);
+    publish(room);
+  }
+
+  /** Nothing comes any more, until the next join. */
+  function quiet(room: Opened): void {
+    clearTimeout(room.timer);
+    room.joining = null;
+    room.replay = null;
+    room.isLive = false;
+    for (const { userId } of roomOf(store.get(), room.id).typing) typists.stopped(room.id, userId);
+    show(room.id, { typing: [] });
+    // What is stored, and not seen here, comes with the next join.
+    for (const entry of outbox.of(room.id))
+      if (entry.status === "sent" && room.holders === 0) outbox.remove(entry.tempId);
+  }
+
+  function restore(room: Opened): Promise<void> {
+    room.restored ??= (async () => {
+      const kept = await (await context.storage).messages(room.id);
+      const first = kept[0];
+      if (!first || room.timeline.base !== null) return;
+      room.timeline = add(startAfter(first.seq - 1), kept);
+      room.told = lastOf(room.timeline) ?? 0;
+      publish(room);
+    })();
+    return room.restored;
+  }
+
+  function join(room: Opened): void {
+    if (isDisposed || room.holders === 0 || room.isLive || room.joining || !context.isConnected()) return;
+    const requestId = `join-${++requests}`;
+    const afterSeq = lastOf(room.timeline);
+    clearTimeout(room.timer);
+    const isSent = context.send({
+      type: "join_conversation",
+      conversationId: room.id,
+      limit: context.pageSize,
+      ...(afterSeq !== null && { afterSeq }),
+      requestId,
+    });
+    if (isSent) room.joining = { requestId, afterSeq };
+  }
+
+  function joined(frame: JoinedConversation): void {
+    const room = rooms.get(frame.conversationId);
+    if (!room?.joining || room.joining.requestId !== frame.requestId) return;
+    const { afterSeq } = room.joining;
+    room.joining = null;
+    room.failures = 0;
+    if (afterSeq !== null && frame.lastSeq < afterSeq) {
+      // The gateway has less than what was seen: its history is another one now.
+      startOver(room, EMPTY);
+      room.told = 0;
+      join(room);
+      return;
+    }
+    room.isLive = true;
+    const first = frame.firstSeq ?? frame.lastSeq + 1;
+    if (afterSeq === null) startOver(room, startAfter(first - 1));
+    else if (first - 1 - afterSeq > LARGEST_HOLE) startOver(room, startAfter(first - 1));
+    room.timeline = knowHead(room.timeline, frame.lastSeq);
+    if (frame.firstSeq === null) accept(room, [], true);
+    else room.replay = { until: frame.lastSeq, messages: [] };
+  }
+
+  /** Another window. What was sent and has not been seen is not waited for. */
+  function startOver(room: Opened, timeline: Timeline): void {
+    room.timeline = timeline;
+    for (const entry of outbox.of(room.id)) if (entry.status === "sent") outbox.remove(entry.tempId);
+  }
+
+  function refused(frame: ErrorFrame): boolean {
+    const room = [...rooms.values()].find(({ joining }) => joining && joining.requestId === frame.requestId);
+    if (!room) return false;
+    room.joining = null;
+    if (frame.code === "NOT_A_MEMBER") gone(room.id, "not_found");
+    else room.timer = setTimeout(() => join(room), frame.retryAfterMs ?? delayOf(room.failures++, RETRY));
+    return true;
+  }
+
+  // ------------------------------------------------------------------------------------------------- messages
+
+  function message(message: Message): void {
+    const room = rooms.get(message.conversationId);
+    if (!room?.isLive) return;
+    const { replay } = room;
+    if (replay && message.seq <= replay.until) replay.messages.push(message);
+    if (replay && message.seq >= replay.until) {
+      room.replay = null;
+      accept(room, replay.messages, true);
+    }
+    if (!replay || message.seq > replay.until) accept(room, [message], false);
+  }
+
+  function accept(room: Opened, messages: readonly Message[], isReplay: boolean): void {
+    store.batch(() => {
+      room.timeline = add(room.timeline, messages);
+      const fresh = room.timeline.messages.slice(
+        room.timeline.messages.findIndex(({ seq }) => seq > room.told),
+      );
+      const told = (fresh.at(-1)?.seq ?? 0) > room.told ? fresh : [];
+      for (const message of told) {
+        if (message.tempId) outbox.remove(message.tempId);
+        stoppedTyping(room.id, message.senderId);
+      }
+      publish(room);
+      room.told = Math.max(room.told, lastOf(room.timeline) ?? 0);
+      for (const message of told) context.emit({ type: "message", message, isReplay });
+    });
+    if (holeIn(room.timeline)) lookAtHole(room, PATIENCE);
+  }
+
+  function changed(message: Message): void {
+    const room = rooms.get(message.conversationId);
+    if (!room) return;
+    room.timeline = replace(room.timeline, message);
+    publish(room);
+  }
+
+  // ---------------------------------------------------------------------------------------------------- holes
+
+  function lookAtHole(room: Opened, delay: number): void {
+    if (room.isFilling) return;
+    clearTimeout(room.timer);
+    room.timer = setTimeout(() => void fill(room), delay);
+  }
+
+  /** Fetch what is missing right above the window, page after page. */
+  async function fill(room: Opened): Promise<void> {
+    if (room.isFilling) return;
+    room.isFilling = true;
+    const from = lastOf(room.timeline) ?? 0;
+    let again: number | null = null;
+    try {
+      while (room.isLive && holeIn(room.timeline)) await fetchAfter(room, from);
+      room.failures = 0;
+    } catch (error) {
+      const failure = failureOf(error);
+      if (failure.code === "NOT_A_MEMBER") gone(room.id, "not_found");
+      else if (failure.retryable) again = failure.retryAfterMs ?? delayOf(room.failures++, RETRY);
+    } finally {
+      room.isFilling = false;
+    }
+    if (again !== null && room.isLive) lookAtHole(room, again);
+  }
+
+  async function fetchAfter(room: Opened, from: number): Promise<void> {
+    const last = lastOf(room.timeline) ?? 0;
+    const isTooLarge = (holeIn(room.timeline)?.to ?? 0) - from > LARGEST_HOLE || last - from > LARGEST_HOLE;
+    const page = await rest.messages(
+      room.id,
+      isTooLarge ? { limit: context.pageSize } : { afterSeq: last, limit: PAGE },
+    );
+    if (!room.isLive) return;
+    const [first, newest] = [page.items[0], page.items.at(-1)];
+    const isNothing = !newest || newest.seq <= last;
+    // Too much is missing, or the gateway does not have it: go on with what there is above.
+    if (isTooLarge && first) startOver(room, startAfter(first.seq - 1, room.timeline));
+    else if (isNothing) room.timeline = nextWindow(room.timeline);
+    else if (page.hasMore) room.timeline = knowHead(room.timeline, newest.seq + 1);
+    accept(room, page.items, true);
+  }
+
+  /** Without what cannot be had. */
+  function nextWindow(timeline: Timeline): Timeline {
+    const next = timeline.ahead[0];
+    return next ? startAfter(next.seq - 1, timeline) : { ...timeline, head: lastOf(timeline) ?? 0 };
+  }
+
+  function resync({ conversationId, fromSeq }: Resync): void {
+    const room = rooms.get(conversationId);
+    if (!room?.isLive) return;
+    room.timeline = knowHead(room.timeline, fromSeq);
+    lookAtHole(room, 0);
+  }
+
+  function behind(conversationId: string, head: number): boolean {
+    const room = rooms.get(conversationId);
+    if (!room?.isLive) return false;
+    room.timeline = knowHead(room.timeline, head);
+    // The gateway has noticed too, and may send them in a moment.
+    if (holeIn(room.timeline)) lookAtHole(room, PATIENCE);
+    return true;
+  }
+
+  function loadOlder(conversationId: string): Promise<void> {
+    const room = roomFor(conversationId);
+    room.older ??= fetchOlder(room).finally(() => {
+      room.older = null;
+      show(room.id, { isLoadingOlder: false });
+    });
+    return room.older;
+  }
+
+  async function fetchOlder(room: Opened): Promise<void> {
+    const { base } = room.timeline;
+    if (base === null || base === 0) return;
+    show(room.id, { isLoadingOlder: true });
+    const page = await rest.messages(room.id, { beforeSeq: base + 1, limit: context.pageSize });
+    if (room.timeline.base !== base) return; // the window is another one by now
+    room.timeline = prepend(room.timeline, page.items, page.hasMore);
+    store.batch(() => {
+      show(room.id, { isLoadingOlder: false });
+      publish(room);
+    });
+  }
+
+  // --------------------------------------------------------------------------------------------------- typing
+
+  function typing({ conversationId, userId, userName }: UserTyping): void {
+    if (!rooms.get(conversationId)?.isLive) return;
+    typists.started(conversationId, userId);
+    const others = roomOf(store.get(), conversationId).typing.filter((typist) => typist.userId !== userId);
+    show(conversationId, { typing: [...others, { userId, userName }] });
+    context.emit({ type: "typing", conversationId, userId, userName });
+  }
+
+  function stoppedTyping(conversationId: string, userId: string): void {
+    typists.stopped(conversationId, userId);
+    const { typing } = roomOf(store.get(), conversationId);
+    const others = typing.filter((typist) => typist.userId !== userId);
+    if (others.length === typing.length) return;
+    show(conversationId, { typing: others });
+    context.emit({ type: "stopped_typing", conversationId, userId });
+  }
+
+  // ----------------------------------------------------------------------------------------------- coming, going
+
+  function gone(conversationId: string, reason: GoneReason): void {
+    if (roomOf(store.get(), conversationId).gone) return;
+    const room = rooms.get(conversationId);
+    store.batch(() => {
+      if (room) {
+        room.timeline = EMPTY;
+        room.told = 0;
+        quiet(room);
+      }
+      outbox.refuseAll(conversationId, notAMember);
+      if (room || store.get().rooms[conversationId]) {
+        const members = { items: [], isLoaded: false, isLoading: false, hasMore: false };
+        show(conversationId, {
+          gone: reason,
+          status: "gone",
+          messages: [],
+          isLoaded: false,
+          hasOlder: false,
+          members,
+        });
+      }
+      void context.storage.then((storage) => storage.forgetConversation(conversationId));
+      context.emit({ type: "gone", conversationId, reason });
+    });
+  }
+
+  function back(conversationId: string): void {
+    const room = rooms.get(conversationId);
+    if (!roomOf(store.get(), conversationId).gone) return;
+    show(conversationId, { gone: null, status: "closed" });
+    if (!room) return;
+    publish(room);
+    join(room);
+  }
+
+  return {
+    open,
+    loadOlder,
+    connected() {
+      for (const room of rooms.values()) void restore(room).then(() => join(room));
+    },
+    disconnected() {
+      store.batch(() => {
+        for (const room of rooms.values()) {
+          quiet(room);
+          publish(room);
+        }
+      });
+    },
+    joined,
+    refused,
+    message,
+    changed,
+    resync,
+    behind,
+    typing,
+    stoppedTyping,
+    gone,
+    back,
+    heads() {
+      const live = [...rooms.values()].filter((room) => room.isLive && !room.replay);
+      return Object.fromEntries(live.map((room) => [room.id, lastOf(room.timeline) ?? 0]));
+    },
+    dispose() {
+      isDisposed = true;
+      for (const room of rooms.values()) clearTimeout(room.timer);
+      typists.forget();
+    },
+  };
+}
+
+const notAMember: Failure = failureOf(
+  new ChatError({
+    code: "NOT_A_MEMBER",
+    message: "You are not in this conversation any more.",
+    retryable: false,
+  }),
+);
