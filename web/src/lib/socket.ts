@@ -82,7 +82,7 @@ export function createSocket(options: SocketOptions): Socket {
   let connectedAt = 0;
   let refused: Failure | null = null; // what `auth_error` said on this socket
   let refusedBefore = false; // the token of this attempt replaces one that had expired
-  let awaiting: number | null = null; // since when a ping has no sign of life
+  let awaiting: number | null = null; // until when a ping has for the first sign of life
 
   function become(change: Partial<Connection>): void {
     connection = { ...connection, ...change };
@@ -206,15 +206,20 @@ export function createSocket(options: SocketOptions): Socket {
     const heads = options.heads?.() ?? {};
     const sent = send({ type: "ping", ...(Object.keys(heads).length > 0 && { heads }) });
     if (!sent) return;
-    awaiting ??= Date.now();
+    const until = Date.now() + timeout;
+    // A further ping does not prolong the time that the first one has.
+    if (awaiting !== null && awaiting <= until) return;
+    awaiting = until;
     clearTimeout(deadline);
-    deadline = setTimeout(() => {
-      // This machine slept: what has arrived meanwhile may be read after this timer. One more chance.
-      if (awaiting !== null && Date.now() - awaiting > timeout + timing.pongTimeout) {
-        awaiting = null;
-        ping(timing.pongTimeout);
-      } else lost(ABNORMAL, "no sign of life");
-    }, timeout);
+    deadline = setTimeout(silent, timeout);
+  }
+
+  function silent(): void {
+    const isLate = awaiting !== null && Date.now() > awaiting + timing.pongTimeout;
+    awaiting = null;
+    // This machine slept: what has arrived meanwhile may be read after this timer. One more chance.
+    if (isLate) ping(timing.pongTimeout);
+    else lost(ABNORMAL, "no sign of life");
   }
 
   function alive(): void {
