@@ -44,8 +44,10 @@ interface Opened {
   replay: { until: number; messages: Message[] } | null;
   /** The newest seq that was told of as an event. */
   told: number;
-  /** The next join or the next look at a hole. */
-  timer: Timer | undefined;
+  /** The next join. */
+  rejoin: Timer | undefined;
+  /** The next look at a hole. */
+  look: Timer | undefined;
   isFilling: boolean;
   failures: number;
   older: Promise<void> | null;
@@ -94,7 +96,8 @@ export function createRooms(context: Context): Rooms {
         isLive: false,
         replay: null,
         told: 0,
-        timer: undefined,
+        rejoin: undefined,
+        look: undefined,
         isFilling: false,
         failures: 0,
         older: null,
@@ -151,7 +154,7 @@ export function createRooms(context: Context): Rooms {
 
   /** Nothing comes any more, until the next join. */
   function quiet(room: Opened): void {
-    clearTimeout(room.timer);
+    stopTimers(room);
     room.joining = null;
     room.replay = null;
     room.isLive = false;
@@ -178,7 +181,7 @@ export function createRooms(context: Context): Rooms {
     if (isDisposed || room.holders === 0 || room.isLive || room.joining || !context.isConnected()) return;
     const requestId = `join-${++requests}`;
     const afterSeq = lastOf(room.timeline);
-    clearTimeout(room.timer);
+    clearTimeout(room.rejoin);
     const isSent = context.send({
       type: "join_conversation",
       conversationId: room.id,
@@ -222,7 +225,7 @@ export function createRooms(context: Context): Rooms {
     if (!room) return false;
     room.joining = null;
     if (frame.code === "NOT_A_MEMBER") gone(room.id, "not_found");
-    else room.timer = setTimeout(() => join(room), frame.retryAfterMs ?? delayOf(room.failures++, RETRY));
+    else room.rejoin = setTimeout(() => join(room), frame.retryAfterMs ?? delayOf(room.failures++, RETRY));
     return true;
   }
 
@@ -267,10 +270,20 @@ export function createRooms(context: Context): Rooms {
 
   // ---------------------------------------------------------------------------------------------------- holes
 
+  /** Soon; a look that is due already is not put off by what comes meanwhile. */
   function lookAtHole(room: Opened, delay: number): void {
-    if (room.isFilling) return;
-    clearTimeout(room.timer);
-    room.timer = setTimeout(() => void fill(room), delay);
+    if (room.isFilling || (room.look !== undefined && delay > 0)) return;
+    clearTimeout(room.look);
+    room.look = setTimeout(() => {
+      room.look = undefined;
+      void fill(room);
+    }, delay);
+  }
+
+  function stopTimers(room: Opened): void {
+    clearTimeout(room.rejoin);
+    clearTimeout(room.look);
+    room.look = undefined;
   }
 
   /** Fetch what is missing right above the window, page after page. */
@@ -439,7 +452,7 @@ export function createRooms(context: Context): Rooms {
     },
     dispose() {
       isDisposed = true;
-      for (const room of rooms.values()) clearTimeout(room.timer);
+      for (const room of rooms.values()) stopTimers(room);
       typists.forget();
     },
   };
