@@ -108,7 +108,8 @@ export function createChat(options: ChatOptions, internals: Internals = {}): Cha
         if (!roomOf(store.get(), conversationId).draft)
           store.set(withRoom(store.get(), conversationId, { draft }));
     });
-    keeper = startKeeping(store, storage, keptMessages, store.get());
+    const conversations = { ...INITIAL.conversations, items: kept.conversations };
+    keeper = startKeeping(store, storage, keptMessages, { ...INITIAL, me: kept.me, conversations });
     stopFlushing = surroundings.beforeEnd(keeper.flush);
     await adopt();
   }
@@ -167,13 +168,13 @@ export function createChat(options: ChatOptions, internals: Internals = {}): Cha
     else {
       stop("Signed out in another tab.", "NO_TOKEN");
       keeper?.stop(); // nothing is written into what was wiped
-      leave();
+      letGo();
       store.set({ ...INITIAL, connection: store.get().connection });
     }
   }
 
   /** Let go of everything; what this device kept stays. */
-  function leave(): void {
+  function letGo(): void {
     void end().then(async (storage) => {
       await storage?.close();
       tab?.release();
@@ -355,7 +356,7 @@ export function createChat(options: ChatOptions, internals: Internals = {}): Cha
     },
     dispose() {
       keeper?.flush();
-      leave();
+      letGo();
     },
 
     loadMoreConversations: directory.loadMore,

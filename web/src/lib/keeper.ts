@@ -47,9 +47,11 @@ export function startKeeping(
     // Those that are gone are forgotten where that is noticed, with all that belongs to them.
   }
 
-  const unsubscribe = store.subscribe(() => {
+  const soon = () => {
     timer ??= setTimeout(flush, PAUSE);
-  });
+  };
+  const unsubscribe = store.subscribe(soon);
+  soon(); // much may have come before
   return {
     flush,
     stop() {

@@ -246,17 +246,15 @@ export function createRooms(context: Context): Rooms {
   function accept(room: Opened, messages: readonly Message[], isReplay: boolean): void {
     store.batch(() => {
       room.timeline = add(room.timeline, messages);
-      const fresh = room.timeline.messages.slice(
-        room.timeline.messages.findIndex(({ seq }) => seq > room.told),
-      );
-      const told = (fresh.at(-1)?.seq ?? 0) > room.told ? fresh : [];
-      for (const message of told) {
+      const held = room.timeline.messages;
+      const fresh = held.slice(held.findLastIndex(({ seq }) => seq <= room.told) + 1);
+      for (const message of fresh) {
         if (message.tempId) outbox.remove(message.tempId);
         stoppedTyping(room.id, message.senderId);
       }
       publish(room);
       room.told = Math.max(room.told, lastOf(room.timeline) ?? 0);
-      for (const message of told) context.emit({ type: "message", message, isReplay });
+      for (const message of fresh) context.emit({ type: "message", message, isReplay });
     });
     if (holeIn(room.timeline)) lookAtHole(room, PATIENCE);
   }
@@ -397,17 +395,9 @@ export function createRooms(context: Context): Rooms {
         quiet(room);
       }
       outbox.refuseAll(conversationId, notAMember);
-      if (room || store.get().rooms[conversationId]) {
-        const members = { items: [], isLoaded: false, isLoading: false, hasMore: false };
-        show(conversationId, {
-          gone: reason,
-          status: "gone",
-          messages: [],
-          isLoaded: false,
-          hasOlder: false,
-          members,
-        });
-      }
+      const members = { items: [], isLoaded: false, isLoading: false, hasMore: false };
+      const nothing = { messages: [], isLoaded: false, hasOlder: false, members };
+      show(conversationId, { gone: reason, status: "gone", ...nothing });
       void context.storage.then((storage) => storage.forgetConversation(conversationId));
       context.emit({ type: "gone", conversationId, reason });
     });

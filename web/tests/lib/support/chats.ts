@@ -54,7 +54,7 @@ export async function startScene() {
         ).catch((error: Error) => {
           throw new Error(`${error.message}, but ${contents(id)}`);
         }),
-      settled: (id) => eventually(() => room(id)?.outgoing.length === 0, `${id} is settled`),
+      settled: (id) => eventually(() => !room(id)?.outgoing.length, `${id} is settled`),
       unread: (id) => chat.getSnapshot().conversations.items.find((item) => item.id === id)?.unreadCount,
     };
   }

@@ -1,0 +1,298 @@
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { type Client, fill, type Scene, startScene } from "./support/chats.ts";
+import { eventually } from "./support/eventually.ts";
+import { memberOf, type Peer } from "./support/gateway.ts";
+
+let scene: Scene;
+let alice: Client;
+let peer: Peer;
+
+beforeEach(async () => {
+  scene = await startScene();
+  scene.gateway.addRoom("room", ["alice", "bob"]);
+  alice = scene.join();
+  await eventually(() => alice.chat.getSnapshot().conversations.isLoaded);
+  peer = await scene.gateway.peer(1);
+});
+afterEach(() => scene.end());
+
+const ids = () => alice.chat.getSnapshot().conversations.items.map(({ id }) => id);
+const conversation = (id = "room") =>
+  alice.chat.getSnapshot().conversations.items.find((item) => item.id === id);
+const later = (ms: number) => new Date(Date.now() + ms).toISOString();
+
+function notify(conversationId: string, seq: number, unreadCount: number, preview = "psst"): void {
+  peer.say({
+    type: "notification",
+    kind: "message",
+    conversationId,
+    conversationName: conversationId,
+    messageId: `${conversationId}-${seq}`,
+    seq,
+    senderName: "Bob",
+    preview,
+    unreadCount,
+  });
+}
+
+function update(
+  updateType: "created" | "member_added" | "member_removed" | "name_changed" | "deleted",
+  more: object = {},
+  id = "room",
+) {
+  peer.say({ type: "conversation_updated", conversationId: id, updateType, ...more });
+}
+
+describe("the list", () => {
+  test("comes page by page, newest activity first", async () => {
+    const { gateway } = scene;
+    for (let at = 0; at < 120; at++) {
+      const room = gateway.addRoom(`r${at}`, ["alice"]);
+      gateway.write(room.id, "alice", "hello").createdAt = later(at * 1000);
+    }
+    const other = scene.join();
+    await eventually(() => other.chat.getSnapshot().conversations.isLoaded);
+    const list = () => other.chat.getSnapshot().conversations;
+    expect(
+      list()
+        .items.map(({ id }) => id)
+        .slice(0, 2),
+    ).toEqual(["r119", "r118"]);
+    expect(list()).toMatchObject({ hasMore: true });
+    expect(list().items).toHaveLength(50);
+    await other.chat.loadMoreConversations();
+    await other.chat.loadMoreConversations();
+    expect(list().items).toHaveLength(121);
+    expect(list().hasMore).toBe(false);
+    // After another connection it is still complete, and one look was enough.
+    const count = gateway.calls.filter(({ path }) => path === "/conversations").length;
+    (await gateway.peer(2)).cut();
+    await eventually(() => gateway.calls.filter(({ path }) => path === "/conversations").length > count);
+    await eventually(() => !list().isLoading);
+    expect(list()).toMatchObject({ hasMore: false });
+    expect(list().items).toHaveLength(121);
+  });
+
+  test("is fetched again after it failed", async () => {
+    const { gateway } = scene;
+    let failures = 0;
+    gateway.refuseRest(({ path }) =>
+      path === "/conversations" && failures++ === 0 ? { status: 503, headers: { "retry-after": "0" } } : null,
+    );
+    const other = scene.join();
+    await eventually(() => other.chat.getSnapshot().conversations.failure?.code === "UNAVAILABLE");
+    await eventually(() => other.chat.getSnapshot().conversations.isLoaded);
+    expect(other.chat.getSnapshot().conversations.failure).toBeNull();
+  });
+
+  test("a notification counts, and moves its conversation up", async () => {
+    scene.gateway.addRoom("busy", ["alice", "bob"]);
+    scene.gateway.write("busy", "bob", "first").createdAt = later(-1000);
+    await alice.chat.loadConversation("busy");
+    expect(ids()).toEqual(["busy", "room"]);
+    notify("room", 4, 4);
+    await eventually(() => ids()[0] === "room");
+    expect(conversation()).toMatchObject({
+      lastSeq: 4,
+      unreadCount: 4,
+      lastMessage: { content: "psst", senderName: "Bob", senderId: null },
+    });
+    expect(alice.events.map(({ type }) => type)).toEqual(["notification"]);
+  });
+
+  test("reading takes the count away, at once and for ever", async () => {
+    notify("room", 4, 4);
+    await eventually(() => alice.unread("room") === 4);
+    alice.chat.markRead("room", 3);
+    expect(alice.unread("room")).toBe(1);
+    alice.chat.markRead("room");
+    alice.chat.markRead("room");
+    expect(alice.unread("room")).toBe(0);
+    notify("room", 5, 5); // as the gateway counts, which was not told
+    await eventually(() => conversation()?.lastSeq === 5);
+    expect(alice.unread("room")).toBe(1);
+  });
+
+  test("a gateway that does not know mark_read is told once", async () => {
+    notify("room", 4, 4);
+    await eventually(() => alice.unread("room") === 4);
+    alice.chat.markRead("room", 1);
+    await eventually(() => scene.gateway.received("mark_read").length === 1);
+    alice.chat.open("room");
+    await eventually(() => alice.room("room")?.status === "joined"); // its answer has come before this one
+    alice.chat.markRead("room", 2);
+    alice.chat.startTyping("room");
+    await eventually(() => scene.gateway.received("typing_start").length === 1);
+    expect(scene.gateway.received("mark_read")).toHaveLength(1);
+  });
+
+  test("messages of an open conversation count too, and one's own do not", async () => {
+    alice.chat.open("room");
+    await eventually(() => alice.room("room")?.status === "joined");
+    scene.gateway.speak("room", "bob", "one");
+    await eventually(() => alice.unread("room") === 1);
+    alice.chat.send("room", "answer");
+    await alice.shows("room", ["one", "answer"]);
+    expect(conversation()).toMatchObject({
+      unreadCount: 0,
+      lastMessage: { content: "answer", senderId: "alice" },
+    });
+  });
+
+  test("what no notification told of is found by a ping", async () => {
+    const quick = scene.join({}, { timing: { pingInterval: 40 } });
+    await eventually(() => quick.chat.getSnapshot().conversations.isLoaded);
+    fill(scene.gateway, "room", 3);
+    await eventually(() => quick.unread("room") === 3);
+  });
+
+  test("a conversation that was left meanwhile is found missing", async () => {
+    alice.chat.open("room");
+    await eventually(() => alice.room("room")?.status === "joined");
+    scene.gateway.rooms.delete("room");
+    peer.cut();
+    await eventually(() => alice.room("room")?.gone === "not_found");
+    await eventually(() => ids().length === 0);
+  });
+
+  test("nothing that stayed the same is another object", async () => {
+    scene.gateway.addRoom("other", ["alice"]);
+    await alice.chat.loadConversation("other");
+    const before = conversation("other");
+    notify("room", 1, 1);
+    await eventually(() => alice.unread("room") === 1);
+    expect(conversation("other")).toBe(before);
+    const state = alice.chat.getSnapshot();
+    await alice.chat.loadConversation("other");
+    expect(alice.chat.getSnapshot()).toBe(state);
+  });
+});
+
+describe("changes of a conversation", () => {
+  test("created: it appears", async () => {
+    scene.gateway.addRoom("new", ["bob", "alice"]);
+    update("created", { userIds: ["bob", "alice"], name: "new", conversationType: "group" }, "new");
+    await eventually(() => ids().includes("new"));
+  });
+
+  test("renamed: everywhere", async () => {
+    update("name_changed", { name: "Another" });
+    await eventually(() => conversation()?.name === "Another");
+  });
+
+  test("members come and go, once though it is told twice", async () => {
+    const carol = { userIds: ["carol"], members: [memberOf("carol")] };
+    update("member_added", carol);
+    update("member_added", carol);
+    await eventually(() => conversation()?.memberCount === 3);
+    expect(conversation()?.members.map(({ userId }) => userId)).toEqual(["alice", "bob", "carol"]);
+    update("member_removed", { userIds: ["bob"], members: [{ ...memberOf("carol"), role: "admin" }] });
+    update("member_removed", { userIds: ["bob"] });
+    update("name_changed", { name: "done" });
+    await eventually(() => conversation()?.name === "done");
+    expect(conversation()).toMatchObject({
+      memberCount: 2,
+      members: [{ userId: "alice" }, { userId: "carol", role: "admin" }],
+    });
+  });
+
+  test("removed while it is open: it is gone, with all that was shown and all that waits", async () => {
+    fill(scene.gateway, "room", 3);
+    alice.chat.open("room");
+    await eventually(() => alice.contents("room").length === 3);
+    scene.gateway.on("send_message", () => {});
+    alice.chat.send("room", "too late");
+    update("member_removed", { userIds: ["alice"], actorId: "bob" });
+    await eventually(() => alice.room("room")?.gone === "removed");
+    expect(alice.room("room")).toMatchObject({
+      status: "gone",
+      messages: [],
+      outgoing: [{ status: "failed", failure: { code: "NOT_A_MEMBER" } }],
+    });
+    expect(ids()).toEqual([]);
+    expect(alice.events.filter(({ type }) => type === "gone")).toHaveLength(1);
+  });
+
+  test("brought back while still open: it is live again", async () => {
+    fill(scene.gateway, "room", 2);
+    alice.chat.open("room");
+    await eventually(() => alice.contents("room").length === 2);
+    update("member_removed", { userIds: ["alice"], actorId: "bob" });
+    await eventually(() => alice.room("room")?.status === "gone");
+    peer.joined.delete("room");
+    update("member_added", { userIds: ["alice"], actorId: "bob" });
+    await eventually(() => alice.room("room")?.status === "joined");
+    await alice.shows("room", ["m1", "m2"]);
+    expect(alice.room("room")?.gone).toBeNull();
+    expect(ids()).toEqual(["room"]);
+  });
+
+  test("deleted: it is gone", async () => {
+    alice.chat.open("room");
+    await eventually(() => alice.room("room")?.status === "joined");
+    update("deleted", { actorId: "bob" });
+    await eventually(() => alice.room("room")?.gone === "deleted");
+    expect(ids()).toEqual([]);
+  });
+
+  test("left: it is gone, once though the gateway tells too", async () => {
+    await alice.chat.leave("room");
+    expect(alice.room("room")?.gone).toBe("left");
+    update("member_removed", { userIds: ["alice"], actorId: "alice" });
+    update("name_changed", { name: "x" }, "unknown");
+    await eventually(() => ids().length === 0);
+    expect(alice.events.filter(({ type }) => type === "gone")).toHaveLength(1);
+  });
+});
+
+describe("members", () => {
+  test("are loaded page by page, and kept up to date", async () => {
+    const everybody = Array.from({ length: 150 }, (_, at) => `user${at}`);
+    scene.gateway.addRoom("channel", ["alice", ...everybody], "channel");
+    await alice.chat.loadConversation("channel");
+    await alice.chat.loadMembers("channel");
+    const list = () => alice.room("channel")?.members;
+    expect(list()).toMatchObject({ isLoaded: true, hasMore: true });
+    await alice.chat.loadMembers("channel");
+    expect(list()?.items).toHaveLength(151);
+    expect(list()?.hasMore).toBe(false);
+    await alice.chat.removeMember("channel", "user7");
+    expect(list()?.items.some(({ userId }) => userId === "user7")).toBe(false);
+    expect(conversation("channel")?.memberCount).toBe(150);
+    await alice.chat.addMembers("channel", ["carol"]);
+    await eventually(() => conversation("channel")?.memberCount === 151);
+  });
+
+  test("a refusal has its code", async () => {
+    scene.gateway.refuseRest(() => ({ status: 403, code: "FORBIDDEN" }));
+    await expect(alice.chat.addMembers("room", ["carol"])).rejects.toMatchObject({
+      code: "FORBIDDEN",
+      message: "refused",
+      retryable: false,
+    });
+  });
+
+  test("a gateway that cannot be reached is one too", async () => {
+    const away = scene.join({ url: "ws://127.0.0.1:9/ws/chat" });
+    await expect(away.chat.searchPeople("bo")).rejects.toMatchObject({ code: "NETWORK", retryable: true });
+  });
+
+  test("an expired token is replaced, and the call repeated", async () => {
+    const why: boolean[] = [];
+    const other = scene.join({
+      getToken: ({ refused }) => {
+        why.push(refused);
+        return refused ? "alice:fresh" : "alice:stale";
+      },
+    });
+    await eventually(() => other.chat.getSnapshot().conversations.isLoaded);
+    let isFirst = true;
+    scene.gateway.refuseRest(() => {
+      const refusal = isFirst ? { status: 401, code: "TOKEN_EXPIRED" } : null;
+      isFirst = false;
+      return refusal;
+    });
+    await expect(other.chat.searchPeople("bo")).resolves.toEqual([]);
+    expect(why).toEqual([false, true]);
+  });
+});

@@ -1,0 +1,262 @@
+import { Window } from "happy-dom";
+import { type ReactNode, StrictMode, useEffect, useState } from "react";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { Message, UseWebSocketChatOptions } from "../../src/lib/types.ts";
+import {
+  ChatProvider,
+  configureChat,
+  useChatState,
+  useWebSocketChat,
+} from "../../src/lib/useWebSocketChat.ts";
+import { type Client, fill, type Scene, startScene } from "./support/chats.ts";
+import { eventually } from "./support/eventually.ts";
+
+const page = new Window();
+Object.assign(globalThis, { window: page, document: page.document, navigator: page.navigator });
+const { createRoot } = await import("react-dom/client");
+
+let scene: Scene;
+let alice: Client;
+let unmount: () => void;
+let host: HTMLElement;
+
+beforeEach(async () => {
+  scene = await startScene();
+  scene.gateway.addRoom("conversation-123", ["alice", "bob"]);
+  alice = scene.join();
+});
+afterEach(async () => {
+  unmount();
+  await scene.end();
+});
+
+function render(content: ReactNode): void {
+  host = document.createElement("div");
+  const root = createRoot(host);
+  root.render(content);
+  unmount = () => root.unmount();
+}
+
+const text = () => host.textContent ?? "";
+const shows = (wanted: string) =>
+  eventually(() => text().includes(wanted), `the page shows ${wanted}`).catch((error: Error) => {
+    throw new Error(`${error.message}, but ${text()}`);
+  });
+
+/** The seed document's example page; only types are added, and what a test reaches for. */
+let type: (content: string) => void;
+let press: () => void;
+
+function SeedPage({ conversationId = "conversation-123" }: { conversationId?: string }) {
+  const [messages, setMessages] = useState<Message[]>([]);
+  const [newMessage, setNewMessage] = useState("");
+
+  const { isAuthenticated, joinConversation, leaveConversation, sendChatMessage, startTyping, stopTyping } =
+    useWebSocketChat({
+      onNewMessage: (message) => {
+        setMessages((prev) => [...prev, message]);
+      },
+      autoConnect: true,
+    });
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: as the seed has it
+  useEffect(() => {
+    if (isAuthenticated) {
+      joinConversation(conversationId);
+    }
+
+    return () => {
+      leaveConversation(conversationId);
+    };
+  }, [isAuthenticated, conversationId]);
+
+  const handleSendMessage = () => {
+    if (newMessage.trim()) {
+      sendChatMessage(conversationId, newMessage);
+      setNewMessage("");
+    }
+  };
+
+  const handleTyping = () => {
+    startTyping(conversationId);
+    setTimeout(() => stopTyping(conversationId), 3000);
+  };
+  type = (content) => {
+    setNewMessage(content);
+    handleTyping();
+  };
+  press = handleSendMessage;
+
+  return (
+    <div>
+      <div className="messages">
+        {messages.map((msg) => (
+          <div key={msg.id}>
+            <strong>{msg.senderName}:</strong> {msg.content}
+            {";"}
+          </div>
+        ))}
+      </div>
+      <i>{newMessage}</i>
+    </div>
+  );
+}
+
+describe.each([
+  ["as it is", (content: ReactNode) => content],
+  [
+    "in strict mode, where React mounts everything twice",
+    (content: ReactNode) => <StrictMode>{content}</StrictMode>,
+  ],
+])("the seed document's page, %s", (_, wrap) => {
+  const renderPage = () =>
+    render(
+      wrap(
+        <ChatProvider chat={alice.chat}>
+          <SeedPage />
+        </ChatProvider>,
+      ),
+    );
+
+  test("shows what was said, what is said, and what one says", async () => {
+    fill(scene.gateway, "conversation-123", 2);
+    renderPage();
+    await shows("Bob: m1;Bob: m2;");
+    scene.gateway.speak("conversation-123", "bob", "live");
+    await shows("Bob: m1;Bob: m2;Bob: live;");
+    type("hello");
+    await shows("hello");
+    press();
+    await shows("Bob: m1;Bob: m2;Bob: live;Alice: hello;");
+    expect(scene.gateway.received("typing_start")).toHaveLength(1);
+  });
+
+  test("shows nothing twice after reconnecting, and nothing less", async () => {
+    fill(scene.gateway, "conversation-123", 3);
+    renderPage();
+    await shows("m3;");
+    for (let round = 1; round <= 3; round++) {
+      const peer = await scene.gateway.peer(round);
+      peer.cut();
+      fill(scene.gateway, "conversation-123", 2);
+      await shows(`m${3 + 2 * round};`);
+    }
+    expect(text()).toBe([1, 2, 3, 4, 5, 6, 7, 8, 9].map((n) => `Bob: m${n};`).join(""));
+  });
+});
+
+/** Shows what the hook returns, and hands it out. */
+let hook: ReturnType<typeof useWebSocketChat>;
+
+function Probe(options: UseWebSocketChatOptions) {
+  hook = useWebSocketChat(options);
+  const { connectionState, isConnected, isAuthenticated, joinedConversations } = hook;
+  return (
+    <p>{[connectionState, isConnected, isAuthenticated, ...joinedConversations].map(String).join(" ")}</p>
+  );
+}
+
+describe("the hook", () => {
+  test("connects by itself, unless told otherwise", async () => {
+    alice.chat.disconnect();
+    render(<Probe chat={alice.chat} autoConnect={false} />);
+    await shows("disconnected false false");
+    hook.connect();
+    await shows("connected true true");
+    hook.disconnect();
+    await shows("disconnected false false");
+  });
+
+  test("says how it stands, in the seed's words", async () => {
+    render(<Probe chat={alice.chat} />);
+    await shows("connected true true");
+    scene.gateway.on("authenticate", () => {});
+    (await scene.gateway.peer(1)).cut();
+    await shows("reconnecting false false");
+    scene.gateway.on("authenticate", (_, peer) => peer.close(4500, "no"));
+    for (const peer of scene.gateway.peers) peer.cut();
+    await shows("error false false");
+    expect(hook.state.connection.reason?.code).toBe(4500);
+  });
+
+  test("joins and leaves", async () => {
+    render(<Probe chat={alice.chat} />);
+    await shows("connected");
+    hook.joinConversation("conversation-123");
+    hook.joinConversation("conversation-123");
+    await shows("conversation-123");
+    expect(hook.joinedConversations.has("conversation-123")).toBe(true);
+    hook.leaveConversation("conversation-123");
+    await eventually(() => !text().includes("conversation-123"));
+    expect(scene.gateway.received("join_conversation")).toHaveLength(1);
+  });
+
+  test("tells who types, in what was joined", async () => {
+    const heard: string[] = [];
+    render(
+      <Probe
+        chat={alice.chat}
+        onUserTyping={({ conversationId, userName }) => heard.push(`${userName} types in ${conversationId}`)}
+        onUserStoppedTyping={({ userId }) => heard.push(`${userId} stopped`)}
+      />,
+    );
+    await shows("connected");
+    hook.joinConversation("conversation-123");
+    await shows("conversation-123");
+    const peer = await scene.gateway.peer(1);
+    peer.say({ type: "user_typing", conversationId: "conversation-123", userId: "bob", userName: "Bob" });
+    peer.say({ type: "user_stopped_typing", conversationId: "conversation-123", userId: "bob" });
+    await eventually(() => heard.length === 2);
+    expect(heard).toEqual(["Bob types in conversation-123", "bob stopped"]);
+  });
+
+  test("whoever leaves and joins again is given the messages again", async () => {
+    fill(scene.gateway, "conversation-123", 2);
+    const given: number[] = [];
+    render(<Probe chat={alice.chat} onNewMessage={({ seq }) => given.push(seq)} />);
+    await shows("connected");
+    hook.joinConversation("conversation-123");
+    await eventually(() => given.length === 2);
+    hook.leaveConversation("conversation-123");
+    hook.joinConversation("conversation-123");
+    await eventually(() => given.length === 4);
+    expect(given).toEqual([1, 2, 1, 2]);
+  });
+
+  test("leaves what it joined when its component goes", async () => {
+    render(<Probe chat={alice.chat} />);
+    await shows("connected");
+    hook.joinConversation("conversation-123");
+    await shows("conversation-123");
+    unmount();
+    await eventually(() => scene.gateway.received("leave_conversation").length === 1);
+  });
+
+  test("uses the configured chat where there is no provider", async () => {
+    const chat = configureChat({ url: scene.gateway.url, getToken: () => "bob", storage: false });
+    render(<Probe />);
+    await shows("connected true true");
+    expect(hook.chat).toBe(chat);
+    expect(hook.state.me?.userId).toBe("bob");
+    chat.dispose();
+  });
+
+  test("a part of the state is followed without rendering for the rest", async () => {
+    let renders = 0;
+    function Unread() {
+      renders++;
+      return (
+        <p>unread {useChatState(({ conversations }) => conversations.items[0]?.unreadCount, alice.chat)}</p>
+      );
+    }
+    render(<Unread />);
+    await shows("unread 0");
+    const before = renders;
+    alice.chat.setDraft("conversation-123", "something else");
+    alice.chat.open("conversation-123");
+    await eventually(() => alice.room("conversation-123")?.status === "joined");
+    expect(renders).toBe(before);
+    scene.gateway.speak("conversation-123", "bob", "one");
+    await shows("unread 1");
+  });
+});

@@ -1,0 +1,266 @@
+import "fake-indexeddb/auto";
+import { IDBFactory } from "fake-indexeddb";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { openStorage } from "../../src/lib/storage.ts";
+import type { ChatOptions } from "../../src/lib/types.ts";
+import { fill, range, type Scene, startScene } from "./support/chats.ts";
+import { eventually } from "./support/eventually.ts";
+import { installLocks, loseAllLocks } from "./support/locks.ts";
+
+let scene: Scene;
+
+beforeEach(async () => {
+  globalThis.indexedDB = new IDBFactory();
+  installLocks();
+  scene = await startScene();
+  scene.gateway.addRoom("room", ["alice", "bob"]);
+});
+afterEach(async () => {
+  await scene.end();
+  loseAllLocks();
+});
+
+/** Where nobody answers: a tab that is offline from its start. */
+const NOWHERE = "ws://127.0.0.1:9/ws/chat";
+const online = (options: Partial<ChatOptions> = {}) =>
+  scene.join({ storage: true, userId: "alice", ...options });
+const offline = (options: Partial<ChatOptions> = {}) => online({ url: NOWHERE, ...options });
+const kept = (userId = "alice") => openStorage(userId);
+const stored = () => scene.gateway.rooms.get("room")?.messages.map(({ content }) => content);
+
+/** Until the outbox in the database has as many. */
+async function keptEntries(count: number): Promise<void> {
+  const opened = indexedDB.open("palabre:alice");
+  const db = await new Promise<IDBDatabase>((resolve) => {
+    opened.onsuccess = () => resolve(opened.result);
+  });
+  let found = -1;
+  const look = () => {
+    const counting = db.transaction("outbox").objectStore("outbox").count();
+    counting.onsuccess = () => {
+      found = counting.result;
+    };
+  };
+  await eventually(() => {
+    if (found === count) return true;
+    look();
+    return false;
+  }, `${count} entries are kept`);
+  db.close();
+}
+
+describe("messages that are not sent yet", () => {
+  test("go out after the tab was closed and opened again, in their order", async () => {
+    const before = offline();
+    for (const content of ["1", "2", "3"]) before.chat.send("room", content);
+    await keptEntries(3);
+    before.chat.dispose();
+    const after = online();
+    after.chat.open("room");
+    await after.shows("room", ["1", "2", "3"]);
+    await after.settled("room");
+    await keptEntries(0);
+  });
+
+  test("do so also after a crash, and though the gateway had one of them already", async () => {
+    const { gateway } = scene;
+    const before = online();
+    await before.becomes("connected");
+    gateway.on("send_message", (frame, peer) => {
+      if (frame.type !== "send_message") return;
+      const say = peer.say;
+      peer.say = () => {}; // stored, and the answer is lost
+      gateway.store(frame, peer);
+      peer.say = say;
+    });
+    before.chat.send("room", "1");
+    before.chat.send("room", "2");
+    await eventually(() => stored()?.length === 1);
+    await keptEntries(2);
+    loseAllLocks(); // the tab is no more, though this test cannot stop its code
+    before.chat.disconnect();
+    gateway.on("send_message", null);
+    const after = online();
+    after.chat.open("room");
+    await after.shows("room", ["1", "2"]);
+    expect(stored()).toEqual(["1", "2"]);
+  });
+
+  test("are shown before there is a connection", async () => {
+    const before = offline();
+    before.chat.send("room", "still here");
+    await keptEntries(1);
+    before.chat.dispose();
+    const after = offline();
+    await eventually(() => after.room("room")?.outgoing.length === 1);
+    expect(after.room("room")?.outgoing).toMatchObject([{ content: "still here", status: "waiting" }]);
+  });
+
+  test("stay those of a tab that lives, and are taken over when it ends", async () => {
+    const first = offline();
+    first.chat.send("room", "mine");
+    await keptEntries(1);
+    const second = scene.join({ storage: true, userId: "alice" }, { timing: { pingInterval: 30 } });
+    await second.becomes("connected");
+    second.chat.send("room", "of the second");
+    await eventually(() => stored()?.length === 1);
+    await eventually(() => scene.gateway.received("ping").length >= 3);
+    expect(stored()).toEqual(["of the second"]);
+    first.chat.dispose();
+    await eventually(() => stored()?.length === 2);
+    expect(stored()).toEqual(["of the second", "mine"]);
+  });
+
+  test("that are sent by two tabs at once are stored once", async () => {
+    const first = offline();
+    for (const content of ["1", "2", "3"]) first.chat.send("room", content);
+    await keptEntries(3);
+    loseAllLocks();
+    const [second, third] = [online(), online()];
+    await eventually(() => stored()?.length === 3);
+    await Promise.all([second.settled("room"), third.settled("room")]);
+    expect(stored()).toEqual(["1", "2", "3"]);
+  });
+
+  test("failed ones come back as such, with their reason", async () => {
+    const before = offline();
+    before.chat.send("room", "x".repeat(9000));
+    await keptEntries(1);
+    before.chat.dispose();
+    const after = online();
+    await eventually(() => after.room("room")?.outgoing[0]?.failure?.code === "CONTENT_TOO_LONG");
+    expect(after.events.filter(({ type }) => type === "send_failed")).toEqual([]); // it is no news
+    const [entry] = after.room("room")?.outgoing ?? [];
+    after.chat.discard(entry?.tempId ?? "");
+    await keptEntries(0);
+  });
+});
+
+describe("what was seen before", () => {
+  test("conversations, messages and drafts show at once, then only what is new is fetched", async () => {
+    fill(scene.gateway, "room", 5);
+    const before = online();
+    before.chat.open("room");
+    await eventually(() => before.contents("room").length === 5 && before.unread("room") === 5);
+    before.chat.markRead("room", 3);
+    before.chat.setDraft("room", "not finish");
+    before.chat.dispose();
+
+    const away = offline();
+    away.chat.open("room");
+    await eventually(() => away.contents("room").length === 5);
+    expect(away.room("room")).toMatchObject({ status: "joining", isLoaded: true, draft: "not finish" });
+    expect(away.unread("room")).toBe(2);
+    expect(away.chat.getSnapshot().me).toMatchObject({ userId: "alice", userName: "Alice" });
+    away.chat.dispose();
+
+    fill(scene.gateway, "room", 2);
+    const after = online();
+    after.chat.open("room");
+    await eventually(() => after.contents("room").length === 7);
+    expect(scene.gateway.received("join_conversation").at(-1)).toMatchObject({ afterSeq: 5 });
+    // Seen before is not told again.
+    expect(after.events.filter(({ type }) => type === "message")).toHaveLength(2);
+  });
+
+  test("no more than the newest 200 of a conversation are kept", async () => {
+    fill(scene.gateway, "room", 450);
+    const before = online({ pageSize: 200 });
+    before.chat.open("room");
+    await eventually(() => before.contents("room").length === 200);
+    await before.chat.loadOlder("room");
+    scene.gateway.speak("room", "bob", "newest");
+    await eventually(() => before.seqs("room").length === 401);
+    before.chat.dispose();
+    const away = offline();
+    away.chat.open("room");
+    await eventually(() => away.contents("room").length > 0);
+    expect(away.seqs("room")).toEqual(range(252, 451));
+    expect(away.room("room")?.hasOlder).toBe(true);
+  });
+
+  test("is forgotten with the conversation", async () => {
+    fill(scene.gateway, "room", 5);
+    const alice = online();
+    alice.chat.open("room");
+    await eventually(() => alice.contents("room").length === 5);
+    const removed = {
+      type: "conversation_updated",
+      conversationId: "room",
+      updateType: "member_removed",
+    } as const;
+    (await scene.gateway.peer(1)).say({ ...removed, userIds: ["alice"], actorId: "bob" });
+    await eventually(() => alice.room("room")?.gone === "removed");
+    alice.chat.dispose();
+    await expect.poll(() => kept().messages("room")).toEqual([]);
+    expect((await kept().load()).conversations).toEqual([]);
+  });
+
+  test("is nobody else's", async () => {
+    fill(scene.gateway, "room", 5);
+    const alice = online();
+    alice.chat.open("room");
+    await eventually(() => alice.contents("room").length === 5);
+    alice.chat.dispose();
+    const bob = offline({ userId: "bob", getToken: () => "bob" });
+    bob.chat.open("room");
+    await bob.becomes("waiting");
+    expect(await kept("bob").load()).toMatchObject({ me: null, conversations: [] });
+    expect(bob.contents("room")).toEqual([]);
+  });
+
+  test("signing out wipes all of it, and signs out the person's other tabs", async () => {
+    fill(scene.gateway, "room", 5);
+    const [alice, otherTab] = [online(), online()];
+    alice.chat.open("room");
+    await eventually(() => alice.contents("room").length === 5);
+    await otherTab.becomes("connected");
+    alice.chat.setDraft("room", "secret");
+    await expect.poll(async () => (await kept().messages("room")).length).toBe(5);
+    await alice.chat.signOut();
+    expect(alice.chat.getSnapshot()).toMatchObject({ me: null, rooms: {}, conversations: { items: [] } });
+    await otherTab.becomes("stopped");
+    expect(otherTab.chat.getSnapshot()).toMatchObject({
+      me: null,
+      connection: { reason: { failure: { code: "NO_TOKEN" } } },
+    });
+    const after = await kept().load();
+    expect(after).toEqual({ me: null, conversations: [], drafts: new Map() });
+    expect(await kept().messages("room")).toEqual([]);
+  });
+
+  test("reading in one tab is reading in the other", async () => {
+    fill(scene.gateway, "room", 5);
+    const [one, other] = [online(), online()];
+    await eventually(() => one.unread("room") === 5 && other.unread("room") === 5);
+    one.chat.markRead("room");
+    await eventually(() => other.unread("room") === 0);
+  });
+});
+
+test("a token of somebody else than was said stops it, before anything is shown to them", async () => {
+  const alice = online({ getToken: () => "bob" });
+  await alice.becomes("stopped");
+  expect(alice.chat.getSnapshot().connection.reason?.failure?.code).toBe("INVALID_TOKEN");
+});
+
+test("without IndexedDB everything works, from memory", async () => {
+  Reflect.deleteProperty(globalThis, "indexedDB");
+  fill(scene.gateway, "room", 2);
+  const alice = online();
+  alice.chat.open("room");
+  alice.chat.send("room", "hello");
+  await alice.shows("room", ["m1", "m2", "hello"]);
+});
+
+test("so it does where opening it fails", async () => {
+  globalThis.indexedDB = new IDBFactory();
+  globalThis.indexedDB.open = () => {
+    throw new DOMException("a private window", "SecurityError");
+  };
+  const alice = online();
+  alice.chat.open("room");
+  alice.chat.send("room", "hello");
+  await alice.shows("room", ["hello"]);
+  await alice.chat.signOut();
+});
