@@ -51,7 +51,8 @@ export function useWebSocketChat(options: UseWebSocketChatOptions = {}): UseWebS
   const state = useSyncExternalStore(chat.subscribe, chat.getSnapshot, chat.getSnapshot);
   const { rooms } = state;
   const joinedConversations = useMemo(() => joinedIn(rooms), [rooms]);
-  const { join, leave } = useJoined(chat, options);
+  const isConnected = state.connection.status === "connected";
+  const { join, leave } = useJoined(chat, options, isConnected);
 
   useEffect(() => {
     if (autoConnect) chat.connect();
@@ -61,7 +62,6 @@ export function useWebSocketChat(options: UseWebSocketChatOptions = {}): UseWebS
     (conversationId: string, content: string, more?: SendOptions) => chat.send(conversationId, content, more),
     [chat],
   );
-  const isConnected = state.connection.status === "connected";
   return {
     connectionState: inSeedWords(state.connection),
     isConnected,
@@ -96,13 +96,16 @@ function useChat(chosen?: Chat): Chat {
  * message that it is given. So what was delivered is remembered while the connection is away, and nothing comes twice;
  * whoever leaves while connected, and joins again, is given the messages anew.
  */
-function useJoined(chat: Chat, options: UseWebSocketChatOptions) {
+function useJoined(chat: Chat, options: UseWebSocketChatOptions, isConnected: boolean) {
   const callbacks = useRef(options);
+  // As it was last rendered: what the page leaves because of an older state, it leaves for that state.
+  const wasConnected = useRef(isConnected);
   const held = useRef(new Map<string, () => void>());
   const delivered = useRef(new Map<string, number>());
 
   useLayoutEffect(() => {
     callbacks.current = options;
+    wasConnected.current = isConnected;
   });
 
   const deliver = useCallback(() => {
@@ -143,14 +146,13 @@ function useJoined(chat: Chat, options: UseWebSocketChatOptions) {
     },
     [chat, deliver],
   );
-  const leave = useCallback(
-    (id: string) => {
-      held.current.get(id)?.();
-      held.current.delete(id);
-      if (chat.getSnapshot().connection.status === "connected") delivered.current.delete(id);
-    },
-    [chat],
-  );
+  const leave = useCallback((id: string) => {
+    const close = held.current.get(id);
+    if (!close) return; // also what the page leaves once more when it is connected again
+    close();
+    held.current.delete(id);
+    if (wasConnected.current) delivered.current.delete(id);
+  }, []);
   return { join, leave };
 }
 

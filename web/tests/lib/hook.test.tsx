@@ -1,6 +1,6 @@
 import { Window } from "happy-dom";
 import { type ReactNode, StrictMode, useEffect, useState } from "react";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, type MockInstance, test, vi } from "vitest";
 import type { Message, UseWebSocketChatOptions } from "../../src/lib/types.ts";
 import {
   ChatProvider,
@@ -19,15 +19,20 @@ let scene: Scene;
 let alice: Client;
 let unmount: () => void;
 let host: HTMLElement;
+/** What React has to say about keys and updates. */
+let complaints: MockInstance;
 
 beforeEach(async () => {
   scene = await startScene();
   scene.gateway.addRoom("conversation-123", ["alice", "bob"]);
   alice = scene.join();
+  complaints = vi.spyOn(console, "error");
 });
 afterEach(async () => {
   unmount();
   await scene.end();
+  expect(complaints.mock.calls).toEqual([]);
+  complaints.mockRestore();
 });
 
 function render(content: ReactNode): void {
