@@ -5,7 +5,7 @@ export default defineConfig({
   publicDir: false,
   build: {
     outDir: "dist-lib",
-    lib: { entry: "src/lib/index.ts", formats: ["es"], fileName: "palabre" },
+    lib: { entry: { palabre: "src/lib/index.ts", react: "src/lib/react.ts" }, formats: ["es"] },
     minify: false,
     sourcemap: true,
     rolldownOptions: { external: [/^react(\/|$)/, "idb"] },

@@ -83,7 +83,7 @@ export function createChat(options: ChatOptions, internals: Internals = {}): Cha
     send: (frame) => socket.send(frame),
     emit,
   };
-  const rooms = createRooms(context);
+  const rooms = createRooms(context, (messages) => directory.saw(messages));
   const directory = createDirectory(context, { onGone: rooms.gone, onBack: rooms.back });
   const typing = createOwnTyping((conversationId, isTyping) => {
     socket.send({ type: isTyping ? "typing_start" : "typing_stop", conversationId });
@@ -204,10 +204,10 @@ export function createChat(options: ChatOptions, internals: Internals = {}): Cha
         break;
       case "joined_conversation":
         rooms.joined(frame);
+        directory.has(frame.conversationId);
         break;
       case "new_message":
-        directory.saw(frame.message);
-        rooms.message(frame.message);
+        if (!rooms.message(frame.message)) directory.saw([frame.message]);
         break;
       case "message_sent":
         sent(frame);
@@ -274,8 +274,7 @@ export function createChat(options: ChatOptions, internals: Internals = {}): Cha
       ...(entry.attachments.length > 0 && { attachments: [...entry.attachments] }),
       ...(entry.replyTo !== null && { replyTo: entry.replyTo }),
     };
-    directory.saw(message);
-    rooms.message(message);
+    if (!rooms.message(message)) directory.saw([message]);
     // Where nobody looks there is nothing to wait for.
     const { status } = roomOf(store.get(), entry.conversationId);
     if (status === "closed" || status === "gone") outbox.remove(entry.tempId);

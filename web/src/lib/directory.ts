@@ -165,11 +165,20 @@ export function createDirectory(context: Context, { onGone, onBack }: DirectoryO
 
   // ------------------------------------------------------------------------------------------- what frames tell
 
-  /** A message was stored. */
-  function saw(message: Message): void {
-    if (conversationOf(store.get(), message.conversationId))
-      update(message.conversationId, (known) => withLastMessage(known, message, myId()));
-    else loadQuietly(message.conversationId);
+  /** Messages of one conversation were stored. */
+  function saw(messages: readonly Message[]): void {
+    const [first] = messages;
+    if (!first || !has(first.conversationId)) return;
+    update(first.conversationId, (known) =>
+      messages.reduce((conversation, message) => withLastMessage(conversation, message, myId()), known),
+    );
+  }
+
+  /** Whether it is in the list; otherwise it will be, if it is this person's. */
+  function has(id: string): boolean {
+    const isKnown = conversationOf(store.get(), id) !== undefined;
+    if (!isKnown) loadQuietly(id);
+    return isKnown;
   }
 
   function messageChanged(message: Message): void {
@@ -180,8 +189,7 @@ export function createDirectory(context: Context, { onGone, onBack }: DirectoryO
 
   function notified(notification: Notification): void {
     const { conversationId, seq, unreadCount } = notification;
-    if (seq === undefined || !conversationOf(store.get(), conversationId)) loadQuietly(conversationId);
-    else
+    if (has(conversationId) && seq !== undefined)
       update(conversationId, (conversation) => {
         const lastReadSeq = Math.max(conversation.lastReadSeq, seq - unreadCount);
         return withSeqs(withLastMessage(conversation, lastMessageOf(notification, seq), myId()), {
@@ -296,6 +304,7 @@ export function createDirectory(context: Context, { onGone, onBack }: DirectoryO
     loadMore,
     load,
     loadMembers,
+    has,
     saw,
     messageChanged,
     notified,

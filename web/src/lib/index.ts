@@ -1,7 +1,6 @@
-/** Palabre's client library: `createChat` without React, `useWebSocketChat` with it. */
+/** Palabre's client library without React; `react.ts` is the same with the hook. */
 
 export { createChat } from "./chat.ts";
 export { ChatError } from "./errors.ts";
 export type * from "./types.ts";
 export { TokenUnavailable } from "./types.ts";
-export { ChatProvider, configureChat, useChatState, useWebSocketChat } from "./useWebSocketChat.ts";

@@ -61,7 +61,8 @@ export interface Rooms {
   joined(frame: JoinedConversation): void;
   /** An error frame with this `requestId`; returns whether it answers a join. */
   refused(frame: ErrorFrame): boolean;
-  message(message: Message): void;
+  /** Returns whether the conversation is live here: all others are not shown. */
+  message(message: Message): boolean;
   changed(message: Message): void;
   resync(frame: Resync): void;
   /** The gateway holds more than this client said. Returns whether the conversation is live here. */
@@ -77,7 +78,8 @@ export interface Rooms {
   dispose(): void;
 }
 
-export function createRooms(context: Context): Rooms {
+/** `onMessages` hears of every message that came, from wherever; many at a time after a join. */
+export function createRooms(context: Context, onMessages: (messages: readonly Message[]) => void): Rooms {
   const { store, rest, outbox } = context;
   const rooms = new Map<string, Opened>();
   const typists = createOthersTyping(stoppedTyping);
@@ -231,9 +233,9 @@ export function createRooms(context: Context): Rooms {
 
   // ------------------------------------------------------------------------------------------------- messages
 
-  function message(message: Message): void {
+  function message(message: Message): boolean {
     const room = rooms.get(message.conversationId);
-    if (!room?.isLive) return;
+    if (!room?.isLive) return false;
     const { replay } = room;
     if (replay && message.seq <= replay.until) replay.messages.push(message);
     if (replay && message.seq >= replay.until) {
@@ -241,10 +243,12 @@ export function createRooms(context: Context): Rooms {
       accept(room, replay.messages, true);
     }
     if (!replay || message.seq > replay.until) accept(room, [message], false);
+    return true;
   }
 
   function accept(room: Opened, messages: readonly Message[], isReplay: boolean): void {
     store.batch(() => {
+      onMessages(messages);
       room.timeline = add(room.timeline, messages);
       const held = room.timeline.messages;
       const fresh = held.slice(held.findLastIndex(({ seq }) => seq <= room.told) + 1);

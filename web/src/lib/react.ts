@@ -1,0 +1,4 @@
+/** Palabre's client library for React: all of `index.ts`, and the hook. */
+
+export * from "./index.ts";
+export { ChatProvider, configureChat, useChatState, useWebSocketChat } from "./useWebSocketChat.ts";
