@@ -21,6 +21,7 @@ import { createOwnTyping } from "./typing.ts";
 const CONTENT_LENGTH = 8000;
 const FRAME_BYTES = 64 * 1024;
 const HEADS = 500;
+const ADOPT_AGAIN = 1000;
 
 /** What only tests choose. */
 export interface Internals {
@@ -112,6 +113,8 @@ export function createChat(options: ChatOptions, internals: Internals = {}): Cha
     keeper = startKeeping(store, storage, keptMessages, { ...INITIAL, me: kept.me, conversations });
     stopFlushing = surroundings.beforeEnd(keeper.flush);
     await adopt();
+    // A page that was reloaded just now may still count as living.
+    setTimeout(() => void adopt(), ADOPT_AGAIN);
   }
 
   /** Take over what tabs that have gone left unsent. */
@@ -175,10 +178,8 @@ export function createChat(options: ChatOptions, internals: Internals = {}): Cha
 
   /** Let go of everything; what this device kept stays. */
   function letGo(): void {
-    void end().then(async (storage) => {
-      await storage?.close();
-      tab?.release();
-    });
+    void end().then((storage) => storage?.close());
+    tab?.release();
   }
 
   async function end(): Promise<Storage | null> {
@@ -274,7 +275,7 @@ export function createChat(options: ChatOptions, internals: Internals = {}): Cha
       ...(entry.attachments.length > 0 && { attachments: [...entry.attachments] }),
       ...(entry.replyTo !== null && { replyTo: entry.replyTo }),
     };
-    if (!rooms.message(message)) directory.saw([message]);
+    if (!rooms.stored(message)) directory.saw([message]);
     // Where nobody looks there is nothing to wait for.
     const { status } = roomOf(store.get(), entry.conversationId);
     if (status === "closed" || status === "gone") outbox.remove(entry.tempId);
@@ -347,6 +348,7 @@ export function createChat(options: ChatOptions, internals: Internals = {}): Cha
     },
     disconnect: () => socket.disconnect(),
     async signOut() {
+      if (options.userId !== undefined && userId === null) void become(options.userId);
       tab?.tell({ type: "signed_out" });
       const storage = await end();
       store.set({ ...INITIAL, connection: store.get().connection });

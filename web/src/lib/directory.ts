@@ -40,6 +40,9 @@ export function createDirectory(context: Context, { onGone, onBack }: DirectoryO
   const fetching = new Map<string, Promise<Conversation>>();
   const recounts = new Map<string, ReturnType<typeof setTimeout>>();
   const memberCursors = new Map<string, string | null>();
+  // When each conversation was lost, in losses: an answer that was asked for before does not bring it back.
+  const lost = new Map<string, number>();
+  let losses = 0;
   let cursor: string | null = null; // of the page after the last one that was loaded
   let refreshing: Promise<void> | null = null;
   let again: ReturnType<typeof setTimeout> | undefined;
@@ -51,11 +54,13 @@ export function createDirectory(context: Context, { onGone, onBack }: DirectoryO
     if (known) store.set(withConversation(store.get(), id, change(known)));
   };
 
-  function upsert(views: readonly ConversationView[]): void {
+  /** `asked`: how many losses there were when this was asked for. */
+  function upsert(views: readonly ConversationView[], asked: number): void {
     const state = store.get();
-    const conversations = views.map((view) => fromView(view, conversationOf(state, view.id)));
+    const current = views.filter(({ id }) => (lost.get(id) ?? 0) <= asked);
+    const conversations = current.map((view) => fromView(view, conversationOf(state, view.id)));
     store.set(withConversations(state, conversations));
-    for (const { id } of views) onBack(id);
+    for (const { id } of current) onBack(id);
   }
 
   // -------------------------------------------------------------------------------------------------- the list
@@ -71,6 +76,7 @@ export function createDirectory(context: Context, { onGone, onBack }: DirectoryO
   async function loadNewest(): Promise<void> {
     clearTimeout(again);
     store.set(withList(store.get(), { isLoading: true }));
+    const asked = losses;
     try {
       const before = store.get().conversations;
       const found: ConversationView[] = [];
@@ -83,7 +89,7 @@ export function createDirectory(context: Context, { onGone, onBack }: DirectoryO
       } while (next !== null && before.isLoaded && !reachesTheKnown(page.items, before.items));
       if (!before.isLoaded || next === null) cursor = next;
       store.batch(() => {
-        upsert(found);
+        upsert(found, asked);
         const hasMore = cursor !== null;
         store.set(withList(store.get(), { isLoaded: true, isLoading: false, hasMore, failure: null }));
       });
@@ -117,11 +123,12 @@ export function createDirectory(context: Context, { onGone, onBack }: DirectoryO
     const { hasMore, isLoading } = store.get().conversations;
     if (!hasMore || isLoading || cursor === null) return;
     store.set(withList(store.get(), { isLoading: true }));
+    const asked = losses;
     try {
       const page = await rest.conversations({ cursor, limit: PAGE });
       cursor = page.nextCursor;
       store.batch(() => {
-        upsert(page.items);
+        upsert(page.items, asked);
         store.set(withList(store.get(), { isLoading: false, hasMore: cursor !== null, failure: null }));
       });
     } catch (error) {
@@ -134,22 +141,25 @@ export function createDirectory(context: Context, { onGone, onBack }: DirectoryO
   function load(id: string): Promise<Conversation> {
     const running = fetching.get(id);
     if (running) return running;
-    const started = loadOne(id).finally(() => fetching.delete(id));
+    const started = loadOne(id).finally(() => fetching.get(id) === started && fetching.delete(id));
     fetching.set(id, started);
     return started;
   }
 
   async function loadOne(id: string): Promise<Conversation> {
     try {
-      return shown(await rest.conversation(id));
+      return await shown(rest.conversation(id));
     } catch (error) {
       if (error instanceof ChatError && error.code === "NOT_A_MEMBER") lose(id, "not_found");
       throw error;
     }
   }
 
-  function shown(view: ConversationView): Conversation {
-    upsert([view]);
+  /** The answer to a call, in the list. */
+  async function shown(answer: Promise<ConversationView>): Promise<Conversation> {
+    const asked = losses;
+    const view = await answer;
+    upsert([view], asked);
     return conversationOf(store.get(), view.id) ?? fromView(view, undefined);
   }
 
@@ -157,6 +167,8 @@ export function createDirectory(context: Context, { onGone, onBack }: DirectoryO
   const loadQuietly = (id: string) => void load(id).catch(() => {});
 
   function lose(id: string, reason: GoneReason): void {
+    lost.set(id, ++losses);
+    fetching.delete(id);
     store.batch(() => {
       store.set(withoutConversations(store.get(), new Set([id])));
       onGone(id, reason);
@@ -331,12 +343,12 @@ export function createDirectory(context: Context, { onGone, onBack }: DirectoryO
     async searchPeople(query: string): Promise<Person[]> {
       return (await rest.users(query)).items;
     },
-    create: async (wanted: NewConversation) => shown(await rest.create(wanted)),
+    create: (wanted: NewConversation) => shown(rest.create(wanted)),
     async rename(id: string, name: string): Promise<void> {
-      shown(await rest.rename(id, name));
+      await shown(rest.rename(id, name));
     },
     async addMembers(id: string, userIds: string[]): Promise<void> {
-      const { members } = shown(await rest.addMembers(id, userIds));
+      const { members } = await shown(rest.addMembers(id, userIds));
       const added = members.filter(({ userId }) => userIds.includes(userId));
       membersCame(id, [], added);
     },

@@ -63,6 +63,8 @@ export interface Rooms {
   refused(frame: ErrorFrame): boolean;
   /** Returns whether the conversation is live here: all others are not shown. */
   message(message: Message): boolean;
+  /** The same for one that is this person's, and was not told of by a `new_message` yet. */
+  stored(message: Message): boolean;
   changed(message: Message): void;
   resync(frame: Resync): void;
   /** The gateway holds more than this client said. Returns whether the conversation is live here. */
@@ -204,6 +206,7 @@ export function createRooms(context: Context, onMessages: (messages: readonly Me
       // The gateway has less than what was seen: its history is another one now.
       startOver(room, EMPTY);
       room.told = 0;
+      void context.storage.then((storage) => storage.forgetMessages(room.id));
       join(room);
       return;
     }
@@ -237,12 +240,23 @@ export function createRooms(context: Context, onMessages: (messages: readonly Me
     const room = rooms.get(message.conversationId);
     if (!room?.isLive) return false;
     const { replay } = room;
-    if (replay && message.seq <= replay.until) replay.messages.push(message);
-    if (replay && message.seq >= replay.until) {
-      room.replay = null;
-      accept(room, replay.messages, true);
+    if (!replay) accept(room, [message], false);
+    else {
+      replay.messages.push(message);
+      if (message.seq >= replay.until) {
+        room.replay = null;
+        accept(room, replay.messages, true);
+      }
     }
-    if (!replay || message.seq > replay.until) accept(room, [message], false);
+    return true;
+  }
+
+  function stored(message: Message): boolean {
+    const room = rooms.get(message.conversationId);
+    if (!room?.isLive) return false;
+    // A replay is not complete because of it.
+    if (room.replay) room.replay.messages.push(message);
+    else accept(room, [message], false);
     return true;
   }
 
@@ -433,6 +447,7 @@ export function createRooms(context: Context, onMessages: (messages: readonly Me
     joined,
     refused,
     message,
+    stored,
     changed,
     resync,
     behind,

@@ -74,14 +74,15 @@ describe("the list", () => {
   });
 
   test("is fetched again after it failed", async () => {
-    const { gateway } = scene;
     let failures = 0;
-    gateway.refuseRest(({ path }) =>
+    scene.gateway.refuseRest(({ path }) =>
       path === "/conversations" && failures++ === 0 ? { status: 503, headers: { "retry-after": "0" } } : null,
     );
     const other = scene.join();
-    await eventually(() => other.chat.getSnapshot().conversations.failure?.code === "UNAVAILABLE");
+    const seen = new Set<string | undefined>();
+    other.chat.subscribe(() => seen.add(other.chat.getSnapshot().conversations.failure?.code));
     await eventually(() => other.chat.getSnapshot().conversations.isLoaded);
+    expect(seen).toContain("UNAVAILABLE");
     expect(other.chat.getSnapshot().conversations.failure).toBeNull();
   });
 
@@ -211,6 +212,18 @@ describe("changes of a conversation", () => {
     });
     expect(ids()).toEqual([]);
     expect(alice.events.filter(({ type }) => type === "gone")).toHaveLength(1);
+  });
+
+  test("removed while an older answer is on its way: that does not bring it back", async () => {
+    const release = scene.gateway.holdRest();
+    const loading = alice.chat.loadConversation("room");
+    await eventually(() => scene.gateway.calls.some(({ path }) => path === "/conversations/room"));
+    update("member_removed", { userIds: ["alice"], actorId: "bob" });
+    await eventually(() => alice.room("room")?.gone === "removed");
+    release();
+    await loading;
+    expect(ids()).toEqual([]);
+    expect(alice.room("room")?.gone).toBe("removed");
   });
 
   test("brought back while still open: it is live again", async () => {

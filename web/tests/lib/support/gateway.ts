@@ -55,6 +55,7 @@ export async function startGateway() {
   let refuseRest:
     | ((call: Call) => { status: number; code?: string; headers?: Record<string, string> } | null)
     | null = null;
+  let held: Promise<void> | null = null;
   let resumeLimit = 1000;
   let expiresInMs: number | null = null;
   let isFrozen = false;
@@ -214,6 +215,7 @@ export async function startGateway() {
     const { status, body } = refusal
       ? { status: refusal.status, body: { code: refusal.code, detail: "refused" } }
       : found(call);
+    await held;
     response.writeHead(status, { "content-type": "application/json", ...refusal?.headers });
     response.end(body === undefined ? undefined : JSON.stringify(body));
   }
@@ -312,6 +314,17 @@ export async function startGateway() {
     },
     refuseRest(refuse: typeof refuseRest): void {
       refuseRest = refuse;
+    },
+    /** REST answers, as they are when they are asked for, come only when the returned function is called. */
+    holdRest(): () => void {
+      let release = () => {};
+      held = new Promise((resolve) => {
+        release = resolve;
+      });
+      return () => {
+        held = null;
+        release();
+      };
     },
     set resumeLimit(limit: number) {
       resumeLimit = limit;
