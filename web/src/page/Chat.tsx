@@ -33,7 +33,7 @@ function Conversations({ chat, session, onSignOut }: Props & { chat: Store }) {
   const room = useRoom(chat, state, openId, userId);
   const { toasts, close } = useNotices(chat, userId, openId);
   const [isCreating, setCreating] = useState(false);
-  const { items, hasMore, isLoaded } = state.conversations;
+  const { items, hasMore, isLoaded, isLoading } = state.conversations;
   const listed = useMemo(() => items.map((one) => listedOf(one, userId)), [items, userId]);
   const isRefused = needsSignIn(state);
 
@@ -43,6 +43,8 @@ function Conversations({ chat, session, onSignOut }: Props & { chat: Store }) {
   const signOut = useCallback(() => {
     void chat.signOut().finally(() => onSignOut(null));
   }, [chat, onSignOut]);
+  // What fails here is tried again when the connection is back, and the banner says what is wrong.
+  const loadMore = useCallback(() => void chat.loadMoreConversations().catch(() => undefined), [chat]);
   const create = async (wanted: Wanted) => {
     const { id } = await chat.createConversation(wanted);
     openConversation(id);
@@ -65,9 +67,10 @@ function Conversations({ chat, session, onSignOut }: Props & { chat: Store }) {
             items={listed}
             drafts={state.rooms}
             currentId={openId}
-            isLoading={!isLoaded}
+            isLoaded={isLoaded}
+            isLoading={isLoading}
             hasMore={hasMore}
-            onMore={() => void chat.loadMoreConversations().catch(() => undefined)}
+            onMore={loadMore}
             onNew={() => setCreating(true)}
           >
             <AccountMenu userId={userId} userName={userName} onSignOut={signOut} />

@@ -20,11 +20,18 @@ import type { Spoken } from "./messages/rows.ts";
 import type { Session } from "./signin/session.ts";
 import { texts } from "./texts/index.ts";
 
+/** Messages fetched at once: enough that scrolling back seldom waits. */
+const PAGE = 100;
+
 /** A chat that is connected for as long as the page shows it. */
 export function useChat(session: Session): Chat | null {
   const [chat, setChat] = useState<Chat | null>(null);
   useEffect(() => {
-    const made = createChat({ getToken: ({ refused }) => session.token(refused), userId: session.userId });
+    const made = createChat({
+      getToken: ({ refused }) => session.token(refused),
+      userId: session.userId,
+      pageSize: PAGE,
+    });
     made.connect();
     setChat(made);
     return () => made.dispose();

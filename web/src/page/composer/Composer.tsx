@@ -63,7 +63,7 @@ export function Composer({ draft, title, onDraft, onSend, onTyping }: Props) {
         send();
       }}
     >
-      <div className="flex items-end gap-1 rounded-[1.625rem] border border-line-strong bg-raised p-1.5 shadow-(--shadow-lift) focus-within:border-leaf focus-within:outline-2 focus-within:outline-leaf focus-within:-outline-offset-1">
+      <div className="flex items-end gap-1 rounded-[1.625rem] border border-line-strong bg-raised p-1.5 shadow-(--shadow-lift) has-[textarea:focus]:border-leaf has-[textarea:focus]:outline-2 has-[textarea:focus]:-outline-offset-1 has-[textarea:focus]:outline-leaf">
         <EmojiButton onPick={insert} onClose={() => field.current?.focus()} />
         <textarea
           ref={field}

@@ -1,5 +1,5 @@
 import { Search, SquarePen, X } from "lucide-react";
-import { type KeyboardEvent, type ReactNode, useRef, useState } from "react";
+import { type KeyboardEvent, type ReactNode, useEffect, useRef, useState } from "react";
 import { Button, IconButton } from "../parts/buttons.tsx";
 import { texts } from "../texts/index.ts";
 import { ConversationItem, type Listed } from "./ConversationItem.tsx";
@@ -12,6 +12,8 @@ interface Props {
   /** What was begun and not sent, by conversation. */
   drafts: Readonly<Record<string, { draft: string }>>;
   currentId: string | null;
+  /** The first of them have come. */
+  isLoaded: boolean;
   isLoading: boolean;
   hasMore: boolean;
   onMore: () => void;
@@ -22,10 +24,11 @@ interface Props {
 
 /** The conversations, newest first, with a search and the way to a new one. */
 export function ConversationList(props: Props) {
-  const { items, drafts, currentId, isLoading, hasMore, onMore, onNew, children } = props;
+  const { items, drafts, currentId, isLoaded, hasMore, onMore, onNew, children } = props;
   const [query, setQuery] = useState("");
   const list = useRef<HTMLUListElement>(null);
   const wanted = foldedForSearch(query);
+  const more = useMore(props, wanted !== "");
   const shown = wanted ? items.filter((item) => foldedForSearch(item.title).includes(wanted)) : items;
 
   return (
@@ -73,14 +76,14 @@ export function ConversationList(props: Props) {
             </li>
           ))}
         </ul>
-        {wanted && shown.length === 0 && (
+        {wanted && shown.length === 0 && !hasMore && (
           <p role="status" className="px-4 py-8 text-center text-ink-soft [overflow-wrap:anywhere]">
             {words.noMatch(query.trim())}
           </p>
         )}
-        {!wanted && items.length === 0 && !isLoading && <NoConversation onNew={onNew} />}
+        {!wanted && items.length === 0 && isLoaded && <NoConversation onNew={onNew} />}
         {!wanted && hasMore && (
-          <Button className="mt-2 w-full" onClick={onMore}>
+          <Button ref={more} className="mt-2 w-full" onClick={onMore}>
             {words.loadMore}
           </Button>
         )}
@@ -88,6 +91,19 @@ export function ConversationList(props: Props) {
       {children}
     </nav>
   );
+}
+
+/** The next conversations come when the end of the list is in sight; all of them, while one searches. */
+function useMore({ hasMore, isLoading, onMore }: Props, isSearching: boolean) {
+  const more = useRef<HTMLButtonElement>(null);
+  useEffect(() => {
+    if (!hasMore || isLoading) return;
+    if (isSearching) return onMore();
+    const seeing = new IntersectionObserver(([entry]) => entry?.isIntersecting && onMore());
+    if (more.current) seeing.observe(more.current);
+    return () => seeing.disconnect();
+  }, [hasMore, isLoading, isSearching, onMore]);
+  return more;
 }
 
 function NoConversation({ onNew }: { onNew: () => void }) {

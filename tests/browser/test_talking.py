@@ -1,0 +1,170 @@
+"""Two people, each in a browser of their own and at a gateway of their own."""
+
+import asyncio
+import re
+
+import pytest
+from playwright.async_api import expect
+
+from tests.browser.conftest import Arrive
+from tests.browser.person import Person
+from tests.support.chat_client import Rest
+
+pytestmark = pytest.mark.e2e
+
+
+async def two_in_a_group(arrive: Arrive, unique: str) -> tuple[Person, Person, str]:
+    """Alice and Bob, signed in, with a group of both open before each."""
+    alice, bob = await arrive(f"Alice {unique}"), await arrive(f"Bob {unique}")
+    await alice.sign_in()
+    await bob.sign_in()
+    room = f"Walk {unique}"
+    async with Rest(alice.url) as alice_rest, Rest(bob.url) as bob_rest:
+        await alice_rest.login(alice.name)
+        await bob_rest.login(bob.name)
+        await alice_rest.create_conversation([bob_rest.user_id], room)
+    await alice.open(room)
+    await bob.open(room)
+    return alice, bob, room
+
+
+async def test_they_talk(arrive, unique):
+    alice, bob, _ = await two_in_a_group(arrive, unique)
+    await alice.write("Bonjour Bob")
+    await alice.sees_sent("Bonjour Bob")
+    await bob.sees("Bonjour Bob")
+    await bob.write("Bonjour Alice\net bon dimanche")
+    await alice.sees("et bon dimanche")
+    assert await alice.texts() == ["Bonjour Bob", "Bonjour Alice\net bon dimanche"]
+    await alice.page.reload()
+    await alice.sees("Bonjour Bob")
+    await alice.sees("et bon dimanche")
+
+
+async def test_who_is_typing_is_seen_and_passes(arrive, unique):
+    alice, bob, _ = await two_in_a_group(arrive, unique)
+    await bob.composer.press_sequentially("hm")
+    await expect(alice.page.get_by_text(f"{bob.name} is typing…")).to_be_visible()
+    await bob.composer.fill("")
+    await expect(alice.page.get_by_text(f"{bob.name} is typing…")).to_be_hidden()
+
+
+async def test_shift_enter_starts_a_line_and_the_draft_stays(arrive, unique):
+    alice, _, room = await two_in_a_group(arrive, unique)
+    await alice.composer.press_sequentially("one")
+    await alice.composer.press("Shift+Enter")
+    await alice.composer.press_sequentially("two")
+    await asyncio.sleep(0.5)  # a draft is written in the pauses
+    await alice.page.reload()
+    await expect(alice.composer).to_have_value("one\ntwo")
+    await alice.page.goto(f"{alice.url}/#/")
+    await expect(alice.nav.get_by_role("link", name=room)).to_contain_text("Draft one two")
+    await alice.open(room)
+    await alice.composer.press("Enter")
+    await alice.sees_sent("one")
+    await expect(alice.composer).to_have_value("")
+
+
+async def test_a_message_elsewhere_counts_notifies_and_is_marked_when_opened(arrive, unique):
+    alice, bob, room = await two_in_a_group(arrive, unique)
+    await alice.write("before")
+    await bob.sees("before")
+    await bob.page.goto(f"{bob.url}/#/")
+    await expect(bob.log).to_be_hidden()
+    for text in ("first", "second"):
+        await alice.write(text)
+        await alice.sees_sent(text)
+    link = bob.nav.get_by_role("link", name=room)
+    await expect(link).to_contain_text("2 unread messages")
+    await expect(link).to_contain_text("second")
+    await expect(bob.page).to_have_title(re.compile(r"^\(2\) "))
+    toasts = bob.page.get_by_role("region", name="Notifications")
+    await expect(toasts).to_contain_text("second")
+    await bob.shot("unread")
+    await bob.open(room)
+    await expect(bob.log.get_by_text("New messages")).to_be_visible()
+    await expect(link).not_to_contain_text("unread")
+    await expect(bob.page).to_have_title(re.compile(r"^[^(]"))
+
+
+async def test_a_direct_conversation_is_started_with_the_people_picker(arrive, unique):
+    alice, bob = await arrive(f"Alice {unique}"), await arrive(f"Bob {unique}")
+    await bob.sign_in()
+    await alice.sign_in()
+    await alice.page.get_by_role("button", name="New conversation").first.click()
+    dialog = alice.page.get_by_role("dialog", name="New conversation")
+    await dialog.get_by_role("combobox", name="People").fill(bob.name)
+    await dialog.get_by_role("option", name=bob.name).click()
+    await alice.shot("new-conversation")
+    await dialog.get_by_role("button", name="Start").click()
+    await alice.write("psst")
+    await alice.sees_sent("psst")
+    await expect(bob.nav.get_by_role("link", name=alice.name)).to_contain_text("psst")
+    await bob.open(alice.name)
+    await bob.sees("psst")
+
+
+async def test_a_channel_with_a_name(arrive, unique):
+    alice = await arrive(f"Alice {unique}")
+    await alice.sign_in()
+    await alice.page.get_by_role("button", name="New conversation").first.click()
+    dialog = alice.page.get_by_role("dialog", name="New conversation")
+    await dialog.get_by_role("radio", name=re.compile("^Channel")).check()
+    await dialog.get_by_role("button", name="Start").click()
+    await expect(dialog.get_by_role("alert")).to_have_text("Give it a name.")
+    await dialog.get_by_label("Name", exact=True).fill(f"news {unique}")
+    await dialog.get_by_role("button", name="Start").click()
+    await expect(alice.page.get_by_role("heading", name=f"news {unique}").first).to_be_visible()
+    await expect(alice.page.get_by_text("Nothing has been said yet.")).to_be_visible()
+
+
+async def test_members_are_added_renamed_and_removed_while_they_look(arrive, unique):
+    alice, bob, room = await two_in_a_group(arrive, unique)
+    carol = await arrive(f"Carol {unique}")
+    await carol.sign_in()
+    await alice.page.get_by_role("button", name="Details and members").click()
+    details = alice.page.get_by_role("region", name="Details")
+    await details.get_by_role("button", name="Add people").click()
+    adding = alice.page.get_by_role("dialog", name="Add people")
+    await adding.get_by_role("combobox").fill(carol.name)
+    await adding.get_by_role("option", name=carol.name).click()
+    await adding.get_by_role("button", name="Add", exact=True).click()
+    await expect(details.get_by_text("3 members")).to_be_visible()
+    await expect(carol.nav.get_by_role("link", name=room)).to_be_visible()
+
+    await details.get_by_role("button", name="Rename").click()
+    await details.get_by_label("Name of the conversation").fill(f"Stroll {unique}")
+    await details.get_by_role("button", name="Save").click()
+    await expect(bob.page.get_by_role("heading", name=f"Stroll {unique}").first).to_be_visible()
+    await alice.shot("details")
+
+    await bob.composer.fill("I was about to say")
+    await details.get_by_role("button", name=f"Remove {bob.name}").click()
+    await alice.page.get_by_role("dialog").get_by_role("button", name="Remove", exact=True).click()
+    await expect(bob.page.get_by_role("alert")).to_contain_text("You are no longer in this conversation.")
+    await expect(bob.composer).to_be_hidden()
+    await expect(bob.nav.get_by_role("link", name=f"Stroll {unique}")).to_be_hidden()
+    await bob.shot("removed")
+    await bob.check_accessibility()
+    await expect(details.get_by_text("2 members")).to_be_visible()
+
+    await carol.open(f"Stroll {unique}")
+    await carol.page.get_by_role("button", name="Details and members").click()
+    await carol.page.get_by_role("button", name="Leave the conversation").click()
+    await carol.page.get_by_role("dialog").get_by_role("button", name="Leave", exact=True).click()
+    await expect(carol.nav.get_by_role("link", name=f"Stroll {unique}")).to_be_hidden()
+    await expect(details.get_by_text("1 member", exact=True)).to_be_visible()
+
+
+async def test_emoji_come_from_our_own_server(arrive, unique):
+    alice, bob, _ = await two_in_a_group(arrive, unique)
+    await alice.page.get_by_role("button", name="Emoji").click()
+    picker = alice.page.get_by_role("dialog", name="Emoji")
+    await picker.get_by_role("searchbox").fill("deciduous tree")
+    await expect(picker.get_by_role("gridcell").first).to_have_text("🌳")
+    await alice.shot("emoji")
+    await picker.get_by_role("searchbox").press("Enter")
+    await expect(alice.composer).to_have_value("🌳")
+    await expect(alice.composer).to_be_focused()
+    await alice.composer.press("Enter")
+    await expect(bob.log.get_by_role("article")).to_contain_text("🌳")
