@@ -59,6 +59,7 @@ def addresses(state: dict[str, Any], logs: Path) -> str:
     return "\n".join(
         [
             "\nPalabre is running. Ctrl-C stops it.\n",
+            f"  Open      {state['gateways'][0]['url']}/   (a second tab is a second person)\n",
             *gateways,
             f"  workers   {len(state['persisters'])} persister(s), {len(state['notifiers'])} notifier(s)",
             f"  RabbitMQ  {_without_password(state['rabbitmq']['url'])}",
