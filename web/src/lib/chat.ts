@@ -8,9 +8,9 @@ import { createOutbox, type Entry, frameOf } from "./outbox.ts";
 import { createRest } from "./rest.ts";
 import { createRooms } from "./rooms.ts";
 import { createSocket, type Timing } from "./socket.ts";
-import { conversationOf, INITIAL, roomOf, withConversations, withRoom } from "./state.ts";
+import { changed, conversationOf, INITIAL, roomOf, withConversations, withRoom } from "./state.ts";
 import { noStorage, openStorage, type Storage } from "./storage.ts";
-import { createStore } from "./store.ts";
+import { addListener, callAll, createStore } from "./store.ts";
 import { browserSurroundings, type Surroundings } from "./surroundings.ts";
 import { enterTab, type News, type Tab } from "./tabs.ts";
 import { createTokens } from "./tokens.ts";
@@ -21,6 +21,8 @@ import { createOwnTyping } from "./typing.ts";
 const CONTENT_LENGTH = 8000;
 const FRAME_BYTES = 64 * 1024;
 const HEADS = 500;
+/** Pings: it costs the gateway more than what is open, and only finds a notification that was lost. */
+const WHOLE_LIST_EVERY = 3;
 const ADOPT_AGAIN = 1000;
 
 /** What only tests choose. */
@@ -48,11 +50,9 @@ export function createChat(options: ChatOptions, internals: Internals = {}): Cha
   let lastOrder = 0;
   let isEnded = false;
   let hasAdopted = false;
+  let hasLoadedMe = false;
+  let pings = 0;
   let stopFlushing = () => {};
-
-  const emit = (event: ChatEvent) => {
-    for (const listener of [...listeners]) listener(event);
-  };
 
   const socket = createSocket({
     url,
@@ -67,7 +67,7 @@ export function createChat(options: ChatOptions, internals: Internals = {}): Cha
   const outbox = createOutbox({
     deliver: (frame) => socket.send(frame),
     onChange: entryChanged,
-    onFailed: (outgoing) => emit({ type: "send_failed", outgoing }),
+    onFailed: (outgoing) => callAll(listeners, { type: "send_failed", outgoing }),
     onRemove(entry) {
       void opened.promise.then((storage) => storage.forgetEntry(entry.tempId));
       showOutgoing(entry.conversationId);
@@ -82,7 +82,7 @@ export function createChat(options: ChatOptions, internals: Internals = {}): Cha
     storage: opened.promise,
     isConnected: () => connectionId !== null,
     send: (frame) => socket.send(frame),
-    emit,
+    emit: (event) => callAll(listeners, event),
   };
   const rooms = createRooms(context, (messages) => directory.saw(messages));
   const directory = createDirectory(context, { onGone: rooms.gone, onBack: rooms.back });
@@ -145,12 +145,16 @@ export function createChat(options: ChatOptions, internals: Internals = {}): Cha
     outbox.connected();
     void directory.refresh();
     void adopt();
-    if (!me) void loadMe();
+    if (!hasLoadedMe) void loadMe();
   }
 
+  /** Only the picture may be missing, or have changed. */
   async function loadMe(): Promise<void> {
-    const me = await context.rest.me().catch(() => null); // only the picture is missing
-    if (me && !isEnded) store.set({ ...store.get(), me });
+    const found = await context.rest.me().catch(() => null);
+    if (!found || isEnded) return;
+    hasLoadedMe = true;
+    const { me } = store.get();
+    store.set({ ...store.get(), me: me ? changed(me, found) : found });
   }
 
   function connectionChanged(connection: Connection): void {
@@ -231,7 +235,7 @@ export function createChat(options: ChatOptions, internals: Internals = {}): Cha
         break;
       case "notification":
         directory.notified(frame);
-        emit({ type: "notification", notification: frame });
+        callAll(listeners, { type: "notification", notification: frame });
         break;
       case "read_receipt":
         if (frame.userId === userId) directory.read(frame.conversationId, frame.seq);
@@ -281,12 +285,11 @@ export function createChat(options: ChatOptions, internals: Internals = {}): Cha
     if (status === "closed" || status === "gone") outbox.remove(entry.tempId);
   }
 
-  /** What a ping says that this client holds: most of all of what is open. */
+  /** What a ping says that this client holds: of what is open, and now and then of the whole list. */
   function heads(): Record<string, number> {
-    const all = { ...directory.heads(), ...rooms.heads() };
-    const open = Object.keys(rooms.heads());
-    const ids = new Set([...open, ...Object.keys(all)].slice(0, HEADS));
-    return Object.fromEntries([...ids].map((id) => [id, all[id] ?? 0]));
+    const open = rooms.heads();
+    const others = pings++ % WHOLE_LIST_EVERY === 0 ? directory.heads() : {};
+    return Object.fromEntries(Object.entries({ ...open, ...others, ...open }).slice(0, HEADS));
   }
 
   // ---------------------------------------------------------------------------------------------------- sending
@@ -336,11 +339,7 @@ export function createChat(options: ChatOptions, internals: Internals = {}): Cha
   return {
     getSnapshot: store.get,
     subscribe: store.subscribe,
-    listen(listener) {
-      const own = (event: ChatEvent) => listener(event);
-      listeners.add(own);
-      return () => listeners.delete(own);
-    },
+    listen: (listener) => addListener(listeners, listener),
     connect() {
       if (isEnded) return;
       if (options.userId !== undefined && userId === null) void become(options.userId);

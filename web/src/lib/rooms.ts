@@ -240,6 +240,8 @@ export function createRooms(context: Context, onMessages: (messages: readonly Me
     const room = rooms.get(message.conversationId);
     if (!room?.isLive) return false;
     const { replay } = room;
+    // One's own may be there since it was acknowledged; the gateway's copy says more.
+    if (message.tempId) room.timeline = replace(room.timeline, message);
     if (!replay) accept(room, [message], false);
     else {
       replay.messages.push(message);

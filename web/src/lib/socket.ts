@@ -136,8 +136,7 @@ export function createSocket(options: SocketOptions): Socket {
   function wait(reason: StopReason, newToken: boolean, afterMs: number | null = null): void {
     forget();
     const isOffline = !surroundings.isOnline();
-    const jittered = delayOf(failures++, timing.reconnect, options.random);
-    const delay = afterMs ?? (isOffline ? timing.offlineRetry : (reason.failure?.retryAfterMs ?? jittered));
+    const delay = afterMs ?? (isOffline ? timing.offlineRetry : jittered());
     retry = setTimeout(() => void attempt(newToken), delay);
     become({
       status: isOffline ? "offline" : "waiting",
@@ -145,6 +144,8 @@ export function createSocket(options: SocketOptions): Socket {
       reason,
     });
   }
+
+  const jittered = () => delayOf(failures++, timing.reconnect, options.random);
 
   function stop(reason: StopReason | null): void {
     forget();

@@ -8,14 +8,14 @@ export interface Store<State> {
 }
 
 export function createStore<State>(state: State): Store<State> {
-  const listeners = new Set<() => void>();
+  const listeners = new Set<(nothing: undefined) => void>();
   let depth = 0;
   let isChanged = false;
 
   function tell(): void {
     if (depth > 0 || !isChanged) return;
     isChanged = false;
-    for (const listener of [...listeners]) listener();
+    callAll(listeners, undefined);
   }
 
   return {
@@ -26,12 +26,7 @@ export function createStore<State>(state: State): Store<State> {
       isChanged = true;
       tell();
     },
-    subscribe(listener) {
-      // Wrapped, so that one function may subscribe twice.
-      const own = () => listener();
-      listeners.add(own);
-      return () => listeners.delete(own);
-    },
+    subscribe: (listener) => addListener(listeners, listener),
     batch(work) {
       depth++;
       try {
@@ -42,4 +37,26 @@ export function createStore<State>(state: State): Store<State> {
       }
     },
   };
+}
+
+/** Returns the end of it. One function may listen twice. */
+export function addListener<Told>(
+  listeners: Set<(told: Told) => void>,
+  listener: (told: Told) => void,
+): () => void {
+  const own = (told: Told) => listener(told);
+  listeners.add(own);
+  return () => listeners.delete(own);
+}
+
+/** What one listener throws is its own fault: it is reported like any uncaught error, and stops nobody else. */
+export function callAll<Told>(listeners: ReadonlySet<(told: Told) => void>, told: Told): void {
+  for (const listener of [...listeners])
+    try {
+      listener(told);
+    } catch (error) {
+      queueMicrotask(() => {
+        throw error;
+      });
+    }
 }
