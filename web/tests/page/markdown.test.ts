@@ -115,11 +115,14 @@ describe("what strangers may write", () => {
   ];
   it.each(pieces)("takes no longer for 8,000 characters of %j than a reader notices", (piece) => {
     const content = piece.repeat(Math.ceil(8000 / piece.length)).slice(0, 8000);
-    parse(content); // warm
-    const start = performance.now();
-    const tree = parse(content);
-    expect(performance.now() - start).toBeLessThan(60);
-    expect(depth(tree)).toBeLessThan(20);
+    // The best of some: the machine may be busy with something else.
+    const times = [1, 2, 3, 4, 5].map(() => {
+      const start = performance.now();
+      parse(content);
+      return performance.now() - start;
+    });
+    expect(Math.min(...times)).toBeLessThan(60);
+    expect(depth(parse(content))).toBeLessThan(20);
   });
 });
 

@@ -69,9 +69,11 @@ export function AccountMenu({ userId, userName, onSignOut }: Props) {
 function ThemeChoice() {
   const [theme, setTheme] = useState(chosenTheme);
   return (
-    <fieldset className="px-3 pt-2 pb-1">
-      <legend className="pb-1.5 font-semibold text-ink-soft text-sm">{texts.theme.label}</legend>
-      <div className="grid grid-cols-[auto_1fr_1fr] gap-1 rounded-full bg-ground p-1 text-center font-semibold text-sm">
+    <fieldset className="px-3 pt-3 pb-1">
+      <legend className="float-left w-full pb-1.5 font-semibold text-ink-soft text-sm">
+        {texts.theme.label}
+      </legend>
+      <div className="clear-both grid grid-cols-[auto_1fr_1fr] gap-1 rounded-full bg-ground p-1 text-center font-semibold text-sm">
         {THEMES.map((one) => (
           <label
             key={one}

@@ -3,6 +3,7 @@ import { type FormEvent, useId, useState } from "react";
 import { Button } from "../parts/buttons.tsx";
 import { Dialog } from "../parts/Dialog.tsx";
 import { texts } from "../texts/index.ts";
+import { reasonOf } from "../texts/reason.ts";
 import { PeoplePicker, type Person } from "./PeoplePicker.tsx";
 
 export type Kind = "direct" | "group" | "channel";
@@ -55,7 +56,7 @@ export function NewConversation({ userId, search, create, onClose }: Props) {
         kind === "direct" ? { type: kind, memberIds } : { type: kind, name: name.trim(), memberIds },
       );
     } catch (error) {
-      setFailure(words.failed(error instanceof Error ? error.message : String(error)));
+      setFailure(words.failed(reasonOf(error)));
       setBusy(false);
     }
   };

@@ -3,6 +3,7 @@ import { PeoplePicker, type Person } from "../conversations/PeoplePicker.tsx";
 import { Button } from "../parts/buttons.tsx";
 import { Dialog } from "../parts/Dialog.tsx";
 import { texts } from "../texts/index.ts";
+import { reasonOf } from "../texts/reason.ts";
 import type { Actions } from "./MembersPanel.tsx";
 
 const words = texts.members;
@@ -19,7 +20,7 @@ export function AddPeople(props: { actions: Actions; without: string[]; onClose:
       await actions.add(picked.map((person) => person.userId));
       onClose();
     } catch (error) {
-      setFailure(words.failed(error instanceof Error ? error.message : String(error)));
+      setFailure(words.failed(reasonOf(error)));
       setBusy(false);
     }
   };

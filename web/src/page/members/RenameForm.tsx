@@ -1,6 +1,7 @@
 import { type FormEvent, useState } from "react";
 import { Button } from "../parts/buttons.tsx";
 import { texts } from "../texts/index.ts";
+import { reasonOf } from "../texts/reason.ts";
 
 const words = texts.members;
 const NAME_LENGTH = 200;
@@ -26,7 +27,7 @@ export function RenameForm({ name, rename, onClose }: Props) {
       await rename(wanted);
       onClose();
     } catch (error) {
-      setFailure(words.failed(error instanceof Error ? error.message : String(error)));
+      setFailure(words.failed(reasonOf(error)));
       setBusy(false);
     }
   };

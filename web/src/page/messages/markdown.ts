@@ -219,8 +219,8 @@ class Reader {
 
   /** One, two or three stars or lines, or two tildes: each opens, closes, or is text. */
   private takeMarks(run: string): void {
-    const before = this.text.slice(0, this.at).at(-1) ?? "";
-    const after = this.text.charAt(this.at + run.length);
+    const before = [...this.text.slice(Math.max(0, this.at - 2), this.at)].at(-1) ?? "";
+    const [after = ""] = this.text.slice(this.at + run.length, this.at + run.length + 2);
     const mark = run[0] ?? "";
     const kinds = kindsOf(run);
     const intraword = run === "**";

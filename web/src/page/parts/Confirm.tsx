@@ -1,5 +1,6 @@
 import { useState } from "react";
 import { texts } from "../texts/index.ts";
+import { reasonOf } from "../texts/reason.ts";
 import { Button } from "./buttons.tsx";
 import { Dialog } from "./Dialog.tsx";
 
@@ -22,7 +23,7 @@ export function Confirm({ title, question, submit, action, onClose }: Props) {
       await action();
       onClose();
     } catch (error) {
-      setFailure(texts.members.failed(error instanceof Error ? error.message : String(error)));
+      setFailure(texts.members.failed(reasonOf(error)));
       setBusy(false);
     }
   };

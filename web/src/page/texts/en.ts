@@ -179,6 +179,20 @@ export const en = {
     somebody: "Somebody",
   },
 
+  /** Why something was refused, by its code; what is not here is said as the server says it. */
+  reasons: {
+    NETWORK: "the server cannot be reached.",
+    NO_TOKEN: "your sign-in has ended.",
+    STOPPED: "the connection is closed.",
+    FORBIDDEN: "only an admin may do that.",
+    NOT_A_MEMBER: "you are not in this conversation.",
+    NOT_FOUND: "it does not exist any more.",
+    RATE_LIMITED: "that was too much at once. Wait a moment.",
+    TIMEOUT: "it took too long. Try again.",
+    UNAVAILABLE: "the server is busy. Try again in a moment.",
+    INTERNAL: "the server made a mistake.",
+  } as Record<string, string>,
+
   theme: { label: "Appearance", system: "As the device", light: "Light", dark: "Dark" },
   menu: "Your account and settings",
   problem: {

@@ -182,6 +182,19 @@ export const fr: Texts = {
     somebody: "Quelqu’un",
   },
 
+  reasons: {
+    NETWORK: "le serveur est injoignable.",
+    NO_TOKEN: "votre connexion a pris fin.",
+    STOPPED: "la connexion est fermée.",
+    FORBIDDEN: "seul un admin peut le faire.",
+    NOT_A_MEMBER: "vous n’êtes pas dans cette conversation.",
+    NOT_FOUND: "cela n’existe plus.",
+    RATE_LIMITED: "c’était trop à la fois. Attendez un instant.",
+    TIMEOUT: "cela a pris trop de temps. Réessayez.",
+    UNAVAILABLE: "le serveur est occupé. Réessayez dans un instant.",
+    INTERNAL: "le serveur a commis une erreur.",
+  },
+
   theme: { label: "Apparence", system: "Comme l’appareil", light: "Clair", dark: "Sombre" },
   menu: "Votre compte et vos réglages",
   problem: {
