@@ -342,6 +342,7 @@ export function createChat(options: ChatOptions, internals: Internals = {}): Cha
     listen: (listener) => addListener(listeners, listener),
     connect() {
       if (isEnded) return;
+      if (!url) throw new TypeError("createChat: `url` is needed outside of a browser");
       if (options.userId !== undefined && userId === null) void become(options.userId);
       socket.connect();
     },
@@ -425,10 +426,11 @@ function randomId(): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
+/** Empty where a page is rendered on a server, which makes chats and connects none. */
 function ownAddress(): string {
-  if (typeof location === "undefined")
-    throw new TypeError("createChat: `url` is needed outside of a browser");
-  return new URL("/ws/chat", location.href.replace(/^http/, "ws")).href;
+  return typeof location === "undefined"
+    ? ""
+    : new URL("/ws/chat", location.href.replace(/^http/, "ws")).href;
 }
 
 /** `wss://host/ws/chat` or `https://host` become `https://host`. */

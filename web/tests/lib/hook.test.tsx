@@ -14,6 +14,7 @@ import { eventually } from "./support/eventually.ts";
 const page = new Window();
 Object.assign(globalThis, { window: page, document: page.document, navigator: page.navigator });
 const { createRoot } = await import("react-dom/client");
+const { renderToString } = await import("react-dom/server");
 
 let scene: Scene;
 let alice: Client;
@@ -244,6 +245,13 @@ describe("the hook", () => {
     expect(hook.chat).toBe(chat);
     expect(hook.state.me?.userId).toBe("bob");
     chat.dispose();
+  });
+
+  test("is rendered on a server, where there is no address, no storage and no connection", () => {
+    const chat = configureChat({ getToken: () => "bob" });
+    expect(renderToString(<SeedPage />)).toContain("messages");
+    expect(() => chat.connect()).toThrow(TypeError);
+    render(null);
   });
 
   test("a part of the state is followed without rendering for the rest", async () => {
