@@ -22,6 +22,7 @@ run: setup ## start RabbitMQ, MongoDB and every service; Ctrl-C stops them
 
 test: setup ## run all tests; ARGS="-k join tests/unit" chooses among those of pytest
 	@$(if $(ARGS),,$(WEB) npm test)
+	@$(WEB) browser
 	@$(BIN)/pytest $(ARGS)
 
 check: setup ## formatting, lint, types, who imports whom, generated schemas

@@ -1,4 +1,5 @@
-"""The web page: `python -m deploy.local.web` builds it where it is not fresh, `... npm ARGS` runs npm there.
+"""The web page: `python -m deploy.local.web` builds it where it is not fresh, `... npm ARGS` runs npm there, `... browser`
+fetches the Chromium of its tests, where we may.
 
 Node.js comes from this machine, else from PyPI into .venv. Stamps remember from what was installed and built, so
 that nothing is done twice. WEB=0 goes without the page: the gateway then says so at its place.
@@ -13,6 +14,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from deploy.local import install
 from deploy.local.process import StartError
 from deploy.local.servers import CHECKOUT
 
@@ -26,7 +28,7 @@ VENV_BIN = Path(sys.executable).parent
 
 def prepare() -> None:
     """Install what the lock says and build the page, each only where something changed."""
-    install()
+    install_packages()
     stamp = MODULES / ".built"
     wanted = _digest(_sources())
     if (BUILT / "index.html").exists() and _read(stamp) == wanted:
@@ -36,7 +38,7 @@ def prepare() -> None:
     stamp.write_text(wanted)
 
 
-def install() -> None:
+def install_packages() -> None:
     """`npm ci`, where the lock changed since the last time."""
     stamp = MODULES / ".installed"
     wanted = _digest(LOCK)
@@ -121,8 +123,11 @@ def main() -> None:
         return
     try:
         if sys.argv[1:2] == ["npm"]:
-            install()
+            install_packages()
             sys.exit(npm(sys.argv[2:]))
+        if sys.argv[1:2] == ["browser"]:
+            install.chromium()  # where there is none after this, the tests say so and are skipped
+            return
         prepare()
     except StartError as failure:
         print(f"\n{failure}", file=sys.stderr)
