@@ -1,4 +1,4 @@
-"""A network to pull the plug of: TCP between a service and its server, while a direct connection is the witness."""
+"""A network to pull the plug of: TCP between a client and its server, while a direct connection is the witness."""
 
 import asyncio
 from typing import Self
@@ -11,6 +11,7 @@ class TcpProxy:
     """Passes bytes on until it is told otherwise.
 
     `cut` ends what is connected, `stall` holds every byte back, `refuse` lets nobody in; `heal` ends the last two.
+    `lead_to` takes new connections elsewhere, as a load balancer does. `delay` is what each piece takes, in seconds.
     """
 
     def __init__(self, url: str, query: str | None = None) -> None:
@@ -25,6 +26,7 @@ class TcpProxy:
         self._clients: set[asyncio.StreamWriter] = set()
         self._pumps: set[asyncio.Task[None]] = set()
         self._fuse: int | None = None
+        self.delay = 0.0
         self.passed = 0  # bytes that went to the server
 
     @property
@@ -40,6 +42,10 @@ class TcpProxy:
 
     async def __aexit__(self, *_: object) -> None:
         await self.refuse()
+
+    def lead_to(self, url: str) -> None:
+        """Connect whoever comes from now on to this server."""
+        self._target = urlsplit(url)
 
     def cut(self) -> None:
         """End every connection at once, without a goodbye; new ones are let in."""
@@ -101,6 +107,8 @@ class TcpProxy:
         try:
             while data := await reader.read(CHUNK):
                 await self._flows.wait()
+                if self.delay:
+                    await asyncio.sleep(self.delay)
                 if upwards:
                     data = self._spend(data)
                 writer.write(data)
