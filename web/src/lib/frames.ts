@@ -390,7 +390,6 @@ export interface Member {
  */
 export interface Notification {
   timestamp: string;
-  type: "notification";
   kind: "message" | "mention" | "added";
   conversationId: string;
   conversationName: string | null;
@@ -398,6 +397,7 @@ export interface Notification {
   seq?: number;
   senderName?: string;
   preview?: string;
+  type: "notification";
   unreadCount: number;
 }
 /**
