@@ -245,14 +245,18 @@ export function createChat(options: ChatOptions, internals: Internals = {}): Cha
         rooms.resync(frame);
         break;
       case "pong":
-        for (const [id, head] of Object.entries(frame.heads ?? {}))
-          if (!rooms.behind(id, head)) directory.behind(id, head);
+        behind(new Map(Object.entries(frame.heads ?? {})));
         void adopt();
         break;
       case "error":
         refused(frame);
         break;
     }
+  }
+
+  /** The gateway holds more than a ping said. */
+  function behind(heads: ReadonlyMap<string, number>): void {
+    directory.behind(new Map([...heads].filter(([id, head]) => !rooms.behind(id, head))));
   }
 
   function refused(frame: ErrorFrame): void {

@@ -24,6 +24,8 @@ import type { Conversation, GoneReason, LastMessage, NewConversation, Person } f
 const RETRY: Backoff = { base: 2000, cap: 60_000 };
 const PAGE = 50;
 const MEMBERS_PAGE = 100;
+/** So many conversations are fetched one by one; more of them by the page. */
+const FEW = 3;
 /** Changes of members come in bursts, and to many clients at once. */
 const RECOUNT_WITHIN = 2000;
 
@@ -86,7 +88,7 @@ export function createDirectory(context: Context, { onGone, onBack }: DirectoryO
         page = await rest.conversations({ cursor: next, limit: PAGE });
         found.push(...page.items);
         next = page.nextCursor;
-      } while (next !== null && before.isLoaded && !reachesTheKnown(page.items, before.items));
+      } while (next !== null && before.items.length > 0 && !reachesTheKnown(page.items, before.items));
       if (!before.isLoaded || next === null) cursor = next;
       store.batch(() => {
         upsert(found, asked);
@@ -223,9 +225,11 @@ export function createDirectory(context: Context, { onGone, onBack }: DirectoryO
     else loadQuietly(id); // created, or this person was brought in
   }
 
-  /** `heads` of a pong: conversations that are not open, and where something was missed. */
-  function behind(id: string, head: number): void {
-    if ((conversationOf(store.get(), id)?.lastSeq ?? 0) < head) loadQuietly(id);
+  /** Something was missed in these conversations, which are not open; their newest seqs. */
+  function behind(heads: ReadonlyMap<string, number>): void {
+    const ids = [...heads].filter(([id, head]) => (conversationOf(store.get(), id)?.lastSeq ?? 0) < head);
+    if (ids.length > FEW) void refresh();
+    else for (const [id] of ids) loadQuietly(id);
   }
 
   // -------------------------------------------------------------------------------------------------- members

@@ -32,7 +32,8 @@ export type Rest = ReturnType<typeof createRest>;
 
 type Query = Record<string, string | number | null | undefined>;
 
-const TIMEOUT = 20_000;
+/** For slow networks too: a page of messages may be large. */
+const TIMEOUT = 30_000;
 
 /** `base` is the address above `/api`. */
 export function createRest(base: string, tokens: Tokens, ended: AbortSignal) {

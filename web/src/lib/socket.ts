@@ -64,6 +64,8 @@ export interface Socket {
 }
 
 type Timer = ReturnType<typeof setTimeout>;
+/** Between two tokens, when `getToken` gives one again that is about to end. */
+const SHORTEST_REFRESH = 1000;
 /** Longer waits overflow in a browser, and fire at once. */
 const LONGEST_TIMER = 2 ** 31 - 1;
 
@@ -236,7 +238,7 @@ export function createSocket(options: SocketOptions): Socket {
     if (frame.expiresAt === null) return;
     // By the gateway's clock at both ends: this one may be wrong.
     const left = Date.parse(frame.expiresAt) - Date.parse(frame.timestamp);
-    const delay = Math.max(left - Math.min(timing.refreshEarly, left / 5), 250);
+    const delay = Math.max(left - Math.min(timing.refreshEarly, left / 5), SHORTEST_REFRESH);
     refresh = setTimeout(() => void renew(socket), Math.min(delay, LONGEST_TIMER));
   }
 

@@ -147,6 +147,22 @@ describe("the list", () => {
     await eventually(() => quick.unread("room") === 3);
   });
 
+  test("many of them by the page, though they are far down and only known from before", async () => {
+    const { gateway } = scene;
+    for (let at = 0; at < 120; at++) {
+      const room = gateway.addRoom(`r${at}`, ["alice", "bob"]);
+      gateway.write(room.id, "bob", "hello").createdAt = later(at * 1000);
+    }
+    const quick = scene.join({}, { timing: { pingInterval: 60 } });
+    const list = () => quick.chat.getSnapshot().conversations;
+    await eventually(() => list().isLoaded);
+    while (list().hasMore) await quick.chat.loadMoreConversations();
+    const count = gateway.calls.length;
+    for (let at = 0; at < 120; at++) gateway.write(`r${at}`, "bob", "more").createdAt = later(1_000_000 - at);
+    await eventually(() => list().items.every((item) => item.id === "room" || item.lastSeq === 2));
+    expect(gateway.calls.length - count).toBeLessThan(20);
+  });
+
   test("a conversation that was left meanwhile is found missing", async () => {
     alice.chat.open("room");
     await eventually(() => alice.room("room")?.status === "joined");
