@@ -156,6 +156,32 @@ async def test_members_are_added_renamed_and_removed_while_they_look(arrive, uni
     await expect(details.get_by_text("1 member", exact=True)).to_be_visible()
 
 
+NOBODY_LOOKS = """() => {
+    window.told = [];
+    window.Notification = class {
+        static permission = 'granted';
+        constructor(title, { body }) { window.told.push(`${title}: ${body}`); }
+        close() {}
+    };
+    document.hasFocus = () => false;
+    window.dispatchEvent(new Event('blur'));
+}"""
+
+
+async def test_the_device_tells_what_comes_while_nobody_looks(arrive, unique):
+    alice, bob, room = await two_in_a_group(arrive, unique)
+    await alice.write("before")
+    await bob.sees("before")
+    await bob.page.evaluate(NOBODY_LOOKS)
+    await alice.write("**are** you there?")
+    await bob.sees("you there?")
+    await expect(bob.page).to_have_title(re.compile(r"^\(1\) "))
+    assert await bob.page.evaluate("window.told") == [f"{alice.name} in {room}: are you there?"]
+    await expect(bob.log.get_by_text("New messages")).to_be_visible()
+    await bob.page.evaluate("() => { document.hasFocus = () => true; window.dispatchEvent(new Event('focus')) }")
+    await expect(bob.page).to_have_title(re.compile(r"^[^(]"))
+
+
 async def test_emoji_come_from_our_own_server(arrive, unique):
     alice, bob, _ = await two_in_a_group(arrive, unique)
     await alice.page.get_by_role("button", name="Emoji").click()

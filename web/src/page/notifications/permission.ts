@@ -1,4 +1,5 @@
 import { useCallback, useState } from "react";
+import { isAttentive } from "../attention.ts";
 
 type Permission = NotificationPermission | "unsupported";
 
@@ -15,7 +16,7 @@ export function useNotificationPermission() {
 
 /** A notification of the device, while the page is not being looked at. */
 export function notifyDevice(notice: { title: string; body: string; tag: string; onOpen: () => void }): void {
-  if (!document.hidden || current() !== "granted") return;
+  if (isAttentive() || current() !== "granted") return;
   try {
     const shown = new Notification(notice.title, { body: notice.body, tag: notice.tag, icon: "/icon.svg" });
     shown.onclick = () => {
