@@ -1,10 +1,11 @@
 /** The store of a chat: puts the parts together, and hands every frame to those whom it concerns. */
 import type { Context } from "./context.ts";
 import { createDirectory } from "./directory.ts";
-import { ChatError, isRetryable } from "./errors.ts";
+import { type Entry, newEntry, randomId } from "./entry.ts";
+import { isRetryable } from "./errors.ts";
 import type { Authenticated, Error as ErrorFrame, Message, MessageSent, ServerFrame } from "./frames.ts";
 import { type Keeper, startKeeping } from "./keeper.ts";
-import { createOutbox, type Entry, frameOf } from "./outbox.ts";
+import { createOutbox } from "./outbox.ts";
 import { createRest } from "./rest.ts";
 import { createRooms } from "./rooms.ts";
 import { createSocket, type Timing } from "./socket.ts";
@@ -17,9 +18,7 @@ import { createTokens } from "./tokens.ts";
 import type { Chat, ChatEvent, ChatOptions, ChatState, Connection, Failure, SendOptions } from "./types.ts";
 import { createOwnTyping } from "./typing.ts";
 
-/** As the gateway has them in `contracts/limits.py`. */
-const CONTENT_LENGTH = 8000;
-const FRAME_BYTES = 64 * 1024;
+/** Conversations in one ping, as in `contracts/limits.py`. */
 const HEADS = 500;
 /** Pings: it costs the gateway more than what is open, and only finds a notification that was lost. */
 const WHOLE_LIST_EVERY = 3;
@@ -47,7 +46,6 @@ export function createChat(options: ChatOptions, internals: Internals = {}): Cha
   let tab: Tab | null = null;
   let keeper: Keeper | null = null;
   let isMarkReadServed = true; // until the gateway says otherwise
-  let lastOrder = 0;
   let isEnded = false;
   let hasAdopted = false;
   let hasLoadedMe = false;
@@ -310,33 +308,10 @@ export function createChat(options: ChatOptions, internals: Internals = {}): Cha
     store.set(withRoom(store.get(), conversationId, { outgoing: outbox.of(conversationId) }));
   }
 
-  function send(conversationId: string, content: string, options: SendOptions = {}): string {
-    // Half of a surrogate pair is not JSON for everybody.
-    const trimmed = content.toWellFormed().trim();
-    const { attachments = [], replyTo = null } = options;
-    if (!trimmed && !attachments.length)
-      throw new ChatError({
-        code: "CONTENT_EMPTY",
-        message: "A message needs content or an attachment.",
-        retryable: false,
-      });
-    const now = Date.now();
-    lastOrder = Math.max(lastOrder + 1, now * 1000);
-    const entry: Entry = {
-      tempId: randomId(),
-      conversationId,
-      content: trimmed,
-      attachments,
-      replyTo,
-      createdAt: new Date(now).toISOString(),
-      status: "waiting",
-      failure: null,
-      order: lastOrder,
-    };
+  function send(conversationId: string, content: string, options?: SendOptions): string {
+    const entry = newEntry(conversationId, content, options);
     typing.stop(conversationId);
-    store.batch(() =>
-      outbox.add(isTooLong(entry) ? { ...entry, status: "failed", failure: tooLong } : entry),
-    );
+    store.batch(() => outbox.add(entry));
     return entry.tempId;
   }
 
@@ -398,18 +373,6 @@ export function createChat(options: ChatOptions, internals: Internals = {}): Cha
 
 const MARK_READ = "mark-read";
 
-const tooLong: Failure = {
-  code: "CONTENT_TOO_LONG",
-  message: `A message has at most ${CONTENT_LENGTH} characters.`,
-  retryable: false,
-};
-
-/** The gateway counts code points; a frame that is too large would cost the connection. */
-function isTooLong(entry: Entry): boolean {
-  if (entry.content.length > CONTENT_LENGTH && [...entry.content].length > CONTENT_LENGTH) return true;
-  return new TextEncoder().encode(JSON.stringify(frameOf(entry))).length > FRAME_BYTES;
-}
-
 function failureIn(frame: { code: ErrorFrame["code"]; error: string; retryAfterMs?: number }): Failure {
   const { code, error, retryAfterMs } = frame;
   const retryable = isRetryable(code);
@@ -422,12 +385,6 @@ function deferred<Value>() {
     resolve = done;
   });
   return { promise, resolve };
-}
-
-/** 32 hexadecimal digits. `crypto.randomUUID` is missing on pages that are not from https or this host. */
-function randomId(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 /** Empty where a page is rendered on a server, which makes chats and connects none. */

@@ -1,33 +1,27 @@
-/** The list of conversations and the people in them: loaded, kept up to date, and what one can do with them. */
+/** The list of conversations: loaded, kept up to date, and what one can do with them. */
 import { type Backoff, delayOf } from "./backoff.ts";
 import type { Context } from "./context.ts";
 import { ChatError, failureOf } from "./errors.ts";
-import type { ConversationUpdated, Member, Message, Notification } from "./frames.ts";
+import type { ConversationUpdated, Message, Notification } from "./frames.ts";
+import { createMembers } from "./members.ts";
 import type { ConversationView, List } from "./rest.ts";
 import {
   changed,
   conversationOf,
   fromView,
-  roomOf,
   withConversation,
   withConversations,
   withLastMessage,
   withList,
-  withMembers,
   withoutConversations,
-  withoutMembers,
-  withRoom,
   withSeqs,
 } from "./state.ts";
 import type { Conversation, GoneReason, LastMessage, NewConversation, Person } from "./types.ts";
 
 const RETRY: Backoff = { base: 2000, cap: 60_000 };
 const PAGE = 50;
-const MEMBERS_PAGE = 100;
 /** So many conversations are fetched one by one; more of them by the page. */
 const FEW = 3;
-/** Changes of members come in bursts, and to many clients at once. */
-const RECOUNT_WITHIN = 2000;
 
 export interface DirectoryOptions {
   /** This person is in a conversation no more, or again. */
@@ -40,11 +34,10 @@ export type Directory = ReturnType<typeof createDirectory>;
 export function createDirectory(context: Context, { onGone, onBack }: DirectoryOptions) {
   const { store, rest } = context;
   const fetching = new Map<string, Promise<Conversation>>();
-  const recounts = new Map<string, ReturnType<typeof setTimeout>>();
-  const memberCursors = new Map<string, string | null>();
   // When each conversation was lost, in losses: an answer that was asked for before does not bring it back.
   const lost = new Map<string, number>();
   let losses = 0;
+  const members = createMembers(context, loadQuietly);
   let cursor: string | null = null; // of the page after the last one that was loaded
   let refreshing: Promise<void> | null = null;
   let again: ReturnType<typeof setTimeout> | undefined;
@@ -166,7 +159,9 @@ export function createDirectory(context: Context, { onGone, onBack }: DirectoryO
   }
 
   /** In the background: what fails is found again by the next ping or the next connection. */
-  const loadQuietly = (id: string) => void load(id).catch(() => {});
+  function loadQuietly(id: string): void {
+    load(id).catch(() => {});
+  }
 
   function lose(id: string, reason: GoneReason): void {
     lost.set(id, ++losses);
@@ -213,15 +208,15 @@ export function createDirectory(context: Context, { onGone, onBack }: DirectoryO
   }
 
   function changedConversation(frame: ConversationUpdated): void {
-    const { conversationId: id, updateType, userIds = [], members = [] } = frame;
+    const { conversationId: id, updateType, userIds = [], members: people = [] } = frame;
     const concernsMe = userIds.includes(myId() ?? "");
     if (updateType === "deleted") lose(id, "deleted");
     else if (updateType === "name_changed")
       update(id, (known) => changed(known, { name: frame.name ?? null }));
     else if (updateType === "member_removed" && concernsMe)
       lose(id, frame.actorId === myId() ? "left" : "removed");
-    else if (updateType === "member_removed") membersWent(id, userIds, members);
-    else if (updateType === "member_added" && !concernsMe) membersCame(id, userIds, members);
+    else if (updateType === "member_removed") members.went(id, userIds, people);
+    else if (updateType === "member_added" && !concernsMe) members.came(id, userIds, people);
     else loadQuietly(id); // created, or this person was brought in
   }
 
@@ -232,94 +227,14 @@ export function createDirectory(context: Context, { onGone, onBack }: DirectoryO
     else for (const [id] of ids) loadQuietly(id);
   }
 
-  // -------------------------------------------------------------------------------------------------- members
-
-  function membersCame(id: string, userIds: readonly string[], members: readonly Member[]): void {
-    const known = new Set(knownMembers(id).map(({ userId }) => userId));
-    const count = userIds.filter((userId) => !known.has(userId)).length;
-    changeMembers(id, count, (held, isComplete) => {
-      const heldIds = new Set(held.map(({ userId }) => userId));
-      return withMembers(held, isComplete ? members : members.filter(({ userId }) => heldIds.has(userId)));
-    });
-  }
-
-  /** `promoted`: the last admin left, and handed the role on. */
-  function membersWent(id: string, userIds: readonly string[], promoted: readonly Member[]): void {
-    const count = knownMembers(id).filter(({ userId }) => userIds.includes(userId)).length;
-    changeMembers(id, -count, (held) => {
-      const roles = new Map(promoted.map((member) => [member.userId, member]));
-      return withoutMembers(held, userIds).map((member) => roles.get(member.userId) ?? member);
-    });
-  }
-
-  function knownMembers(id: string): readonly Member[] {
-    const { members } = roomOf(store.get(), id);
-    const shownOnes = conversationOf(store.get(), id)?.members ?? [];
-    return members.isLoaded ? withMembers(shownOnes, members.items) : shownOnes;
-  }
-
-  function changeMembers(
-    id: string,
-    difference: number,
-    change: (held: readonly Member[], isComplete: boolean) => readonly Member[],
-  ): void {
-    const conversation = conversationOf(store.get(), id);
-    if (!conversation) return;
-    const isComplete = conversation.members.length === conversation.memberCount;
-    store.batch(() => {
-      update(id, (known) => ({
-        ...known,
-        members: change(known.members, isComplete),
-        memberCount: known.memberCount + difference,
-      }));
-      const { members } = roomOf(store.get(), id);
-      if (members.isLoaded)
-        store.set(
-          withRoom(store.get(), id, {
-            members: { ...members, items: change(members.items, !members.hasMore) },
-          }),
-        );
-    });
-    // Who is not among the known members may have been counted already, or not: ask.
-    if (!isComplete) recount(id);
-  }
-
-  function recount(id: string): void {
-    if (recounts.has(id)) return;
-    const look = () => {
-      recounts.delete(id);
-      loadQuietly(id);
-    };
-    recounts.set(id, setTimeout(look, delayOf(0, { base: RECOUNT_WITHIN, cap: RECOUNT_WITHIN })));
-  }
-
-  async function loadMembers(id: string): Promise<void> {
-    const { members } = roomOf(store.get(), id);
-    if (members.isLoading || (members.isLoaded && !members.hasMore)) return;
-    const show = (changes: Partial<typeof members>) => {
-      const current = roomOf(store.get(), id).members;
-      store.set(withRoom(store.get(), id, { members: { ...current, ...changes } }));
-    };
-    show({ isLoading: true });
-    try {
-      const next = members.isLoaded ? (memberCursors.get(id) ?? null) : null;
-      const page = await rest.members(id, { cursor: next, limit: MEMBERS_PAGE });
-      memberCursors.set(id, page.nextCursor);
-      const items = withMembers(members.isLoaded ? roomOf(store.get(), id).members.items : [], page.items);
-      show({ items, isLoaded: true, isLoading: false, hasMore: page.nextCursor !== null });
-    } catch (error) {
-      show({ isLoading: false });
-      throw error;
-    }
-  }
-
   // --------------------------------------------------------------------------------------------------- actions
 
   return {
     refresh,
     loadMore,
     load,
-    loadMembers,
+    loadMembers: members.load,
+    memberRead: members.read,
     has,
     saw,
     messageChanged,
@@ -334,14 +249,6 @@ export function createDirectory(context: Context, { onGone, onBack }: DirectoryO
       update(id, (conversation) => withSeqs(conversation, { lastReadSeq: upTo }));
       return true;
     },
-    /** Somebody else has read that far. */
-    memberRead(id: string, userId: string, seq: number): void {
-      changeMembers(id, 0, (held) =>
-        held.map((member) =>
-          member.userId === userId && member.lastReadSeq < seq ? { ...member, lastReadSeq: seq } : member,
-        ),
-      );
-    },
     heads: (): Record<string, number> =>
       Object.fromEntries(store.get().conversations.items.map(({ id, lastSeq }) => [id, lastSeq])),
     async searchPeople(query: string): Promise<Person[]> {
@@ -352,14 +259,14 @@ export function createDirectory(context: Context, { onGone, onBack }: DirectoryO
       await shown(rest.rename(id, name));
     },
     async addMembers(id: string, userIds: string[]): Promise<void> {
-      const { members } = await shown(rest.addMembers(id, userIds));
-      const added = members.filter(({ userId }) => userIds.includes(userId));
-      membersCame(id, [], added);
+      const conversation = await shown(rest.addMembers(id, userIds));
+      const added = conversation.members.filter(({ userId }) => userIds.includes(userId));
+      members.came(id, [], added); // they are counted already
     },
     async removeMember(id: string, userId: string): Promise<void> {
       await rest.removeMember(id, userId);
       if (userId === myId()) lose(id, "left");
-      else membersWent(id, [userId], []);
+      else members.went(id, [userId], []);
     },
     async delete(id: string): Promise<void> {
       await rest.delete(id);
@@ -367,7 +274,7 @@ export function createDirectory(context: Context, { onGone, onBack }: DirectoryO
     },
     dispose(): void {
       clearTimeout(again);
-      for (const timer of recounts.values()) clearTimeout(timer);
+      members.dispose();
     },
   };
 }

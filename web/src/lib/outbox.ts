@@ -4,21 +4,9 @@
  * for ever, so sending it once too often does no harm.
  */
 import { type Backoff, delayOf } from "./backoff.ts";
+import { type Entry, frameOf } from "./entry.ts";
 import type { SendMessage } from "./frames.ts";
-import type { Failure, Outgoing } from "./types.ts";
-
-/** What is kept of an outgoing message. */
-export interface Entry extends Outgoing {
-  /** Rises in the order of sending, also across tabs and restarts. */
-  readonly order: number;
-}
-
-export interface Sent {
-  readonly tempId: string;
-  readonly messageId: string;
-  readonly seq: number;
-  readonly createdAt: string;
-}
+import type { Failure } from "./types.ts";
 
 export interface OutboxOptions {
   /** Hands a frame to the connection; false when there is none. */
@@ -196,19 +184,5 @@ export function createOutbox(options: OutboxOptions): Outbox {
       for (const tempId of entries.keys()) settle(tempId);
       entries.clear();
     },
-  };
-}
-
-export function frameOf(entry: Entry): SendMessage {
-  const { conversationId, content, tempId, attachments, replyTo } = entry;
-  return {
-    type: "send_message",
-    conversationId,
-    content,
-    tempId,
-    // A frame that is refused as a whole is answered by its request only.
-    requestId: tempId,
-    ...(attachments.length > 0 && { attachments: [...attachments] }),
-    ...(replyTo !== null && { replyTo }),
   };
 }

@@ -3,6 +3,8 @@ import { type Backoff, delayOf } from "./backoff.ts";
 import type { Context } from "./context.ts";
 import { ChatError, failureOf } from "./errors.ts";
 import type { Error as ErrorFrame, JoinedConversation, Message, Resync, UserTyping } from "./frames.ts";
+import { createHoles, LARGEST_HOLE } from "./holes.ts";
+import { newlyOpened, type Opened } from "./opened.ts";
 import { roomOf, withRoom } from "./state.ts";
 import {
   add,
@@ -19,40 +21,9 @@ import {
 import type { Failure, GoneReason, Room } from "./types.ts";
 import { createOthersTyping } from "./typing.ts";
 
-type Timer = ReturnType<typeof setTimeout>;
-
 /** A hole may be a message that is still on its way. */
 const PATIENCE = 400;
 const RETRY: Backoff = { base: 1000, cap: 30_000 };
-/** The most that one REST call gives. */
-const PAGE = 200;
-/** A larger hole is left to be scrolled through: the window starts anew at the newest messages. */
-const LARGEST_HOLE = 2000;
-
-/** A conversation that was opened since the chat was made. */
-interface Opened {
-  readonly id: string;
-  /** How many have it open. */
-  holders: number;
-  /** That what this device keeps was read. */
-  restored: Promise<void> | null;
-  timeline: Timeline;
-  /** The join that is not answered yet, and the seq after which it asked. */
-  joining: { requestId: string; afterSeq: number | null } | null;
-  isLive: boolean;
-  /** What a join replays, until it is complete: shown at once, not one by one. */
-  replay: { until: number; messages: Message[] } | null;
-  /** The newest seq that was told of as an event. */
-  told: number;
-  /** The next join. */
-  rejoin: Timer | undefined;
-  /** The next look at a hole. */
-  look: Timer | undefined;
-  isFilling: boolean;
-  failures: number;
-  older: Promise<void> | null;
-}
-
 export interface Rooms {
   open(conversationId: string): () => void;
   loadOlder(conversationId: string): Promise<void>;
@@ -85,29 +56,13 @@ export function createRooms(context: Context, onMessages: (messages: readonly Me
   const { store, rest, outbox } = context;
   const rooms = new Map<string, Opened>();
   const typists = createOthersTyping(stoppedTyping);
+  const holes = createHoles(context, { accept, startOver, onGone: gone });
   let requests = 0;
   let isDisposed = false;
 
   function roomFor(id: string): Opened {
-    let room = rooms.get(id);
-    if (!room) {
-      room = {
-        id,
-        holders: 0,
-        restored: null,
-        timeline: EMPTY,
-        joining: null,
-        isLive: false,
-        replay: null,
-        told: 0,
-        rejoin: undefined,
-        look: undefined,
-        isFilling: false,
-        failures: 0,
-        older: null,
-      };
-      rooms.set(id, room);
-    }
+    const room = rooms.get(id) ?? newlyOpened(id);
+    rooms.set(id, room);
     return room;
   }
 
@@ -167,6 +122,11 @@ export function createRooms(context: Context, onMessages: (messages: readonly Me
     // What is stored, and not seen here, comes with the next join.
     for (const entry of outbox.of(room.id))
       if (entry.status === "sent" && room.holders === 0) outbox.remove(entry.tempId);
+  }
+
+  function stopTimers(room: Opened): void {
+    clearTimeout(room.rejoin);
+    holes.stop(room);
   }
 
   function restore(room: Opened): Promise<void> {
@@ -276,7 +236,7 @@ export function createRooms(context: Context, onMessages: (messages: readonly Me
       room.told = Math.max(room.told, lastOf(room.timeline) ?? 0);
       for (const message of fresh) context.emit({ type: "message", message, isReplay });
     });
-    if (holeIn(room.timeline)) lookAtHole(room, PATIENCE);
+    if (holeIn(room.timeline)) holes.look(room, PATIENCE);
   }
 
   function changed(message: Message): void {
@@ -288,69 +248,11 @@ export function createRooms(context: Context, onMessages: (messages: readonly Me
 
   // ---------------------------------------------------------------------------------------------------- holes
 
-  /** Soon; a look that is due already is not put off by what comes meanwhile. */
-  function lookAtHole(room: Opened, delay: number): void {
-    if (room.isFilling || (room.look !== undefined && delay > 0)) return;
-    clearTimeout(room.look);
-    room.look = setTimeout(() => {
-      room.look = undefined;
-      void fill(room);
-    }, delay);
-  }
-
-  function stopTimers(room: Opened): void {
-    clearTimeout(room.rejoin);
-    clearTimeout(room.look);
-    room.look = undefined;
-  }
-
-  /** Fetch what is missing right above the window, page after page. */
-  async function fill(room: Opened): Promise<void> {
-    if (room.isFilling) return;
-    room.isFilling = true;
-    const from = lastOf(room.timeline) ?? 0;
-    let again: number | null = null;
-    try {
-      while (room.isLive && holeIn(room.timeline)) await fetchAfter(room, from);
-      room.failures = 0;
-    } catch (error) {
-      const failure = failureOf(error);
-      if (failure.code === "NOT_A_MEMBER") gone(room.id, "not_found");
-      else if (failure.retryable) again = failure.retryAfterMs ?? delayOf(room.failures++, RETRY);
-    } finally {
-      room.isFilling = false;
-    }
-    if (again !== null && room.isLive) lookAtHole(room, again);
-  }
-
-  async function fetchAfter(room: Opened, from: number): Promise<void> {
-    const last = lastOf(room.timeline) ?? 0;
-    const isTooLarge = (holeIn(room.timeline)?.to ?? 0) - from > LARGEST_HOLE || last - from > LARGEST_HOLE;
-    const page = await rest.messages(
-      room.id,
-      isTooLarge ? { limit: context.pageSize } : { afterSeq: last, limit: PAGE },
-    );
-    if (!room.isLive) return;
-    const [first, newest] = [page.items[0], page.items.at(-1)];
-    const isNothing = !newest || newest.seq <= last;
-    // Too much is missing, or the gateway does not have it: go on with what there is above.
-    if (isTooLarge && first) startOver(room, startAfter(first.seq - 1, room.timeline));
-    else if (isNothing) room.timeline = nextWindow(room.timeline);
-    else if (page.hasMore) room.timeline = knowHead(room.timeline, newest.seq + 1);
-    accept(room, page.items, true);
-  }
-
-  /** Without what cannot be had. */
-  function nextWindow(timeline: Timeline): Timeline {
-    const next = timeline.ahead[0];
-    return next ? startAfter(next.seq - 1, timeline) : { ...timeline, head: lastOf(timeline) ?? 0 };
-  }
-
   function resync({ conversationId, fromSeq }: Resync): void {
     const room = rooms.get(conversationId);
     if (!room?.isLive) return;
     room.timeline = knowHead(room.timeline, fromSeq);
-    lookAtHole(room, 0);
+    holes.look(room, 0);
   }
 
   function behind(conversationId: string, head: number): boolean {
@@ -358,7 +260,7 @@ export function createRooms(context: Context, onMessages: (messages: readonly Me
     if (!room?.isLive) return false;
     room.timeline = knowHead(room.timeline, head);
     // The gateway has noticed too, and may send them in a moment.
-    if (holeIn(room.timeline)) lookAtHole(room, PATIENCE);
+    if (holeIn(room.timeline)) holes.look(room, PATIENCE);
     return true;
   }
 

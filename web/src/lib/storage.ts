@@ -3,8 +3,8 @@
  * works all the same, from memory and until the tab is closed: no failure here is anybody's to handle.
  */
 import { type DBSchema, deleteDB, type IDBPDatabase, openDB } from "idb";
+import type { Entry } from "./entry.ts";
 import type { Message } from "./frames.ts";
-import type { Entry } from "./outbox.ts";
 import { unbrokenEnd } from "./timeline.ts";
 import type { Conversation, Person } from "./types.ts";
 

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { createOutbox, type Entry, type Outbox } from "../../src/lib/outbox.ts";
+import type { Entry } from "../../src/lib/entry.ts";
+import { createOutbox, type Outbox } from "../../src/lib/outbox.ts";
 
 let outbox: Outbox;
 let delivered: string[];

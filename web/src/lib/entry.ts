@@ -1,0 +1,76 @@
+/** One message of one's own: made, measured, and as the frame that sends it. */
+import { ChatError } from "./errors.ts";
+import type { SendMessage } from "./frames.ts";
+import type { Failure, Outgoing, SendOptions } from "./types.ts";
+
+/** As the gateway has them in `contracts/limits.py` and `WS_MAX_FRAME`. */
+const CONTENT_LENGTH = 8000;
+const FRAME_BYTES = 64 * 1024;
+
+/** An outgoing message, as it is kept. */
+export interface Entry extends Outgoing {
+  /** Rises in the order of sending, also across tabs and restarts. */
+  readonly order: number;
+}
+
+let lastOrder = 0;
+
+/** Throws CONTENT_EMPTY. One that is too long has failed already, so that what was written is not lost. */
+export function newEntry(conversationId: string, content: string, options: SendOptions = {}): Entry {
+  const { attachments = [], replyTo = null } = options;
+  // Half of a surrogate pair is not JSON for everybody.
+  const trimmed = content.toWellFormed().trim();
+  if (!trimmed && !attachments.length) throw new ChatError(EMPTY);
+  const now = Date.now();
+  lastOrder = Math.max(lastOrder + 1, now * 1000);
+  const entry: Entry = {
+    tempId: randomId(),
+    conversationId,
+    content: trimmed,
+    attachments,
+    replyTo,
+    createdAt: new Date(now).toISOString(),
+    status: "waiting",
+    failure: null,
+    order: lastOrder,
+  };
+  return isTooLong(entry) ? { ...entry, status: "failed", failure: TOO_LONG } : entry;
+}
+
+const EMPTY: Failure = {
+  code: "CONTENT_EMPTY",
+  message: "A message needs content or an attachment.",
+  retryable: false,
+};
+
+const TOO_LONG: Failure = {
+  code: "CONTENT_TOO_LONG",
+  message: `A message has at most ${CONTENT_LENGTH} characters.`,
+  retryable: false,
+};
+
+/** The gateway counts code points; a frame that is too large would cost the connection. */
+function isTooLong(entry: Entry): boolean {
+  if (entry.content.length > CONTENT_LENGTH && [...entry.content].length > CONTENT_LENGTH) return true;
+  return new TextEncoder().encode(JSON.stringify(frameOf(entry))).length > FRAME_BYTES;
+}
+
+export function frameOf(entry: Entry): SendMessage {
+  const { conversationId, content, tempId, attachments, replyTo } = entry;
+  return {
+    type: "send_message",
+    conversationId,
+    content,
+    tempId,
+    // A frame that is refused as a whole is answered by its request only.
+    requestId: tempId,
+    ...(attachments.length > 0 && { attachments: [...attachments] }),
+    ...(replyTo !== null && { replyTo }),
+  };
+}
+
+/** 32 hexadecimal digits. `crypto.randomUUID` is missing on pages that are not from https or this host. */
+export function randomId(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
