@@ -1,0 +1,394 @@
+"""What a burst of messages costs each service, counted and not timed; and what every read of the hot paths examines."""
+
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from itertools import count
+from typing import Any
+
+import pytest
+from motor.motor_asyncio import AsyncIOMotorClient
+from websockets.frames import Frame, Opcode
+
+from contracts import events, fanout, frames
+from contracts.shape import now
+from services import mongo
+from services.amqp import Channel, Outgoing
+from services.gateway import app as gateway_app
+from services.gateway.history import History
+from services.gateway.settings import Settings as GatewaySettings
+from services.mongo import Database, to_message
+from services.notifier.recipients import notifications
+from services.persister.messages import note_activity, send_all
+from services.persister.rooms import Rooms
+from services.persister.settings import Settings
+from tests.support.builders import make_message, new_id, store_conversation
+from tests.support.chat_client import ChatClient, Rest
+from tests.support.counting import Calls, CountingTransport, RoundTrips, counted_tasks, stages
+from tests.support.eventually import eventually
+from tests.support.gateway import InProcessGateway
+from tests.support.persister import Persister
+from tests.support.tap import Tap
+
+pytestmark = pytest.mark.integration
+BURST = 100
+
+
+@pytest.fixture
+async def counted(
+    settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[tuple[Database, RoundTrips]]:
+    """The database through a client whose commands are counted."""
+    trips = RoundTrips()
+    monkeypatch.setattr(mongo, "AsyncIOMotorClient", partial(AsyncIOMotorClient, event_listeners=[trips]))
+    client, counted = mongo.connect(settings, "counted")
+    yield counted, trips
+    client.close()
+
+
+# ------------------------------------------------------------------------------------------------ the persister
+
+INSERT, NOTED, READ = (
+    ["insert messages"],
+    ["update conversations", "update memberships"],
+    ["aggregate conversations", "find memberships"],
+)
+
+
+@pytest.mark.parametrize("size", [1, 100, 500])
+async def test_a_batch_is_three_round_trips_whatever_its_size(counted: tuple[Database, RoundTrips], size: int) -> None:
+    database, trips = counted
+    conversations = [await store_conversation(database) for _ in range(min(size, 10))]
+    rooms = Rooms()
+
+    async def batch(label: str) -> list[str]:
+        commands = [make_message(conversations[n % len(conversations)], temp_id=f"{label}{n}") for n in range(size)]
+        trips.commands.clear()
+        outcomes = await send_all(database, rooms, commands)
+        await note_activity(database, [item for c in commands for item, _ in outcomes[c.id].items])  # type: ignore[misc]
+        return sorted(trips.names)
+
+    assert await batch("first") == sorted(READ + INSERT + NOTED), "the heads and the members are read once"
+    assert await batch("second") == sorted(INSERT + NOTED)
+
+
+async def test_a_batch_is_one_write_to_rabbitmq_and_one_item_list_for_all_gateways(
+    settings: Settings, database: Database, tap: Tap, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conversation = await store_conversation(database)
+    published: list[list[Outgoing]] = []
+    encoded = Calls()
+    real = Channel.publish
+
+    async def publish(self: Channel, batch: list[Outgoing]) -> None:
+        published.append(list(batch))
+        await real(self, batch)
+
+    monkeypatch.setattr(Channel, "publish", publish)
+    monkeypatch.setattr("services.persister.messages.encode_message", encoded.of(mongo.encode_message))
+    async with Persister(settings, database) as persister:
+        await tap.publish(*(make_message(conversation, f"m{number}") for number in range(BURST)))
+        await persister.acknowledged(1)
+    names = settings.topology
+    ours = [batch for batch in published if batch[0].exchange not in ("", names.peers.name)]
+    assert [len(batch) for batch in ours] == [BURST + 1], "one write, one wait for its confirms"
+    assert Counter(m.exchange for m in ours[0]) == {names.events.name: BURST, names.fanout.name: 1}
+    assert encoded.count == BURST, "each message is serialised once, for events, gateways and sockets alike"
+
+
+# -------------------------------------------------------------------------------------------------- the gateway
+
+
+@dataclass
+class Burst:
+    """What happened in one gateway between a burst of sends by Alice and the last delivery."""
+
+    tasks: Counter[str]
+    commands: int  # AMQP messages
+    writes: dict[str, int]  # by user
+    framed: int
+    encoded: int
+
+
+@pytest.fixture
+async def burst(
+    settings: Settings, database: Database, tap: Tap, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Callable[[int], Awaitable[Burst]]]:
+    """A gateway and a persister in this process; the burst goes through both, in a room of so many."""
+    # Both would change this process, which has other tests to run.
+    monkeypatch.setattr(gateway_app, "start_logging", lambda *_: None)
+    monkeypatch.setattr(gateway_app, "calm_garbage_collector", lambda: None)
+    gateway_settings = GatewaySettings(
+        **settings.model_dump(include=set(GatewaySettings.model_fields) & set(type(settings).model_fields)),
+        auth_dev=True,
+        rate_limits=False,
+    )
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(Persister(settings, database))
+        gateway = await stack.enter_async_context(InProcessGateway(gateway_settings))
+
+        async def run(members: int) -> Burst:
+            names = [f"user{number}" for number in range(members)]
+            conversation = await store_conversation(database, dict.fromkeys(names, "member"))
+            clients = []
+            async with AsyncExitStack() as sockets, Rest(gateway.url) as rest:
+                for name in names:
+                    token = await rest.token(name, name)
+                    client = await sockets.enter_async_context(ChatClient.connect(gateway.ws, token))
+                    await client.join(conversation)
+                    clients.append(client)
+                return await _burst(gateway, tap, monkeypatch, conversation, names, clients)
+
+        yield run
+
+
+async def _burst(
+    gateway: InProcessGateway,
+    tap: Tap,
+    monkeypatch: pytest.MonkeyPatch,
+    conversation: str,
+    names: list[str],
+    clients: list[ChatClient],
+) -> Burst:
+    wires = {name: gateway.wire(name) for name in names}
+    for wire in wires.values():
+        wire.transport = CountingTransport(wire.transport)
+    framed, encoded, commands = Calls(), Calls(), Calls()
+    publish = gateway.parts.broker.publish
+
+    async def counted_publish(message: Outgoing, timeout: float = 10) -> None:
+        if message.exchange == tap.topology.commands.name:
+            commands.count += 1
+        await publish(message, timeout)
+
+    with monkeypatch.context() as patch, counted_tasks() as tasks:
+        patch.setattr(gateway.parts.broker, "publish", counted_publish)
+        patch.setattr(frames, "new_message", framed.of(frames.new_message))
+        patch.setattr(frames.ServerFrame, "encode", encoded.of(frames.ServerFrame.encode))
+        # All in one read, as a busy socket brings them.
+        sends = ({"type": "send_message", "conversationId": conversation, "content": f"m{n}"} for n in range(BURST))
+        texts = (Frame(Opcode.TEXT, json.dumps(send).encode()) for send in sends)
+        wires[names[0]].data_received(b"".join(text.serialize(mask=True, extensions=[]) for text in texts))
+        await eventually(lambda: all(len(client.messages(conversation)) == BURST for client in clients), poll=0.01)
+        result = Burst(
+            tasks, commands.count, {n: wires[n].transport.writes for n in names}, framed.count, encoded.count
+        )
+    for client in clients:
+        client.check_complete(conversation, 1, BURST)
+    return result
+
+
+@pytest.mark.parametrize("members", [2, 12])
+async def test_a_burst_costs_a_gateway_the_same_whatever_the_members(
+    burst: Callable[[int], Awaitable[Burst]], members: int
+) -> None:
+    seen = await burst(members)
+    assert seen.commands == 1, "AMQP messages for a hundred commands"
+    # One to publish that, two for the persister's batch; none for a message.
+    assert seen.tasks == {"Ingress._publish": 1, "Broker.publish_all": 1, "note_activity": 1}
+    assert seen.framed == BURST, "new_message, once for all members"
+    assert seen.encoded == BURST, "message_sent, to the sender"
+    # The persister's batch comes as one item list, so it leaves in one turn; the sender's passes the bound of a write.
+    *_, sender = sorted(seen.writes.values())
+    others = [writes for name, writes in seen.writes.items() if name != "user0"]
+    assert (set(others), sender <= 2) == ({1}, True), seen.writes
+
+
+# --------------------------------------------------------------------------------------------------- query plans
+
+ROOMS, STORED, PEOPLE, MEMBERS = 40, 250, 400, 20
+
+
+@dataclass
+class Crowd:
+    """Many documents, of which a query should see few."""
+
+    conversations: list[str]
+    people: list[str]
+
+    @property
+    def one(self) -> str:
+        """A conversation in the middle."""
+        return self.conversations[len(self.conversations) // 2]
+
+    @property
+    def member(self) -> str:
+        """Somebody in it."""
+        return self.people[len(self.conversations) // 2 * 7 % PEOPLE]
+
+
+@pytest.fixture
+async def crowd(database: Database) -> Crowd:
+    """`ROOMS` conversations of `STORED` messages and `MEMBERS` people each, out of `PEOPLE`."""
+    people = [f"p{number:03}" for number in range(PEOPLE)]
+    moment = now()
+    conversations = []
+    for room in range(ROOMS):
+        members = {people[(room * 7 + number) % PEOPLE]: "member" for number in range(MEMBERS)}
+        cid = await store_conversation(database, members, lastSeq=STORED)
+        conversations.append(cid)
+        await database.messages.insert_many(
+            [
+                {
+                    "_id": new_id(),
+                    "conversationId": cid,
+                    "seq": seq,
+                    "senderId": people[room * 7 % PEOPLE],
+                    "senderName": "Somebody",
+                    "senderAvatar": None,
+                    "content": f"message {seq}",
+                    "createdAt": moment + timedelta(seconds=seq),
+                    "tempId": f"t{seq}",
+                    "tempHash": "0",
+                }
+                for seq in range(1, STORED + 1)
+            ]
+        )
+    users = [{"_id": p, "userName": p, "avatar": None, "words": [p]} for p in people]
+    await database.users.insert_many(users)
+    return Crowd(conversations, people)
+
+
+def _reads(history: History, crowd: Crowd) -> list[Awaitable[Any]]:
+    """Everything that a gateway ever asks."""
+    cid, person, some = crowd.one, crowd.member, crowd.conversations[:10]
+    return [
+        history.head(cid),
+        history.heads(some),
+        history.above(cid, STORED - 10, person),
+        history.missed(cid, 100, 126),
+        history.newest(cid, 50),
+        history.newest(cid, 50, below=100),
+        history.after(cid, 100, 50),
+        history.is_member(cid, person),
+        history.members_of({c: crowd.people[:3] for c in some}),
+        history.memberships(person, some),
+        history.conversation(cid, person),
+        history.conversations(person, 50, None),
+        history.members(cid, 10, None),
+        history.profile(person),
+        history.people(person, 10, None),
+    ]
+
+
+async def test_a_gateway_examines_what_it_returns(counted: tuple[Database, RoundTrips], crowd: Crowd) -> None:
+    database, trips = counted
+    message = await database.messages.find_one({"conversationId": crowd.one, "seq": 7})
+    assert message is not None
+    trips.commands.clear()
+    history = History(database)
+    await history.message(message["_id"], crowd.member)
+    for read in _reads(history, crowd):
+        await read
+    await _all_by_index(database, trips)
+
+
+async def test_the_persister_examines_what_it_returns(counted: tuple[Database, RoundTrips], crowd: Crowd) -> None:
+    database, trips = counted
+    numbers = count()
+    target = await database.messages.find_one({"conversationId": crowd.one, "seq": 7})
+    assert target is not None
+
+    def command(room: int, **fields: Any) -> Any:
+        actor = crowd.people[room * 7 % PEOPLE]
+        return make_message(crowd.conversations[room], f"new {next(numbers)}", actor=actor, **fields)
+
+    trips.commands.clear()
+    batch = [command(n, temp_id="new") for n in range(10)] + [command(n) for n in range(10)]
+    batch.append(command(ROOMS // 2, reply_to=target["_id"]))
+    outcomes = await send_all(database, Rooms(), batch)
+    await note_activity(database, [item for c in batch for item, _ in outcomes[c.id].items])  # type: ignore[misc]
+    # What is stored already is looked up by its id and by its tempId.
+    repeated = await send_all(database, Rooms(), [command(n, temp_id=f"t{n + 1}") for n in range(10)])
+    assert all(outcome.reply is not None for outcome in repeated.values())
+    await _all_by_index(database, trips)
+
+
+async def test_the_notifier_examines_what_it_returns(counted: tuple[Database, RoundTrips], crowd: Crowd) -> None:
+    database, trips = counted
+    batch = [
+        events.MessageCreated.model_validate_json(
+            events.message_created(cid, STORED, now(), to_message(document).encode())
+        )
+        for cid in crowd.conversations[:10]
+        if (document := await database.messages.find_one({"conversationId": cid, "seq": STORED}))
+    ]
+    trips.commands.clear()
+    items = await notifications(database, batch, 100)
+    assert sum(len(item.unread) for item, _ in items if isinstance(item, fanout.Notification)) == 10 * (MEMBERS - 1)
+    # Members and names, for all events together; a driver asks for what is above a hundred in a second trip.
+    assert Counter(name.split()[0] for name in trips.names) == {"find": 2, "getMore": 1}
+    await _all_by_index(database, trips)
+
+
+READS = {"find", "aggregate", "count", "update"}
+
+
+async def _all_by_index(database: Database, trips: RoundTrips) -> None:
+    """Explain everything that was asked: no collection is scanned, and little is examined in vain."""
+    asked = [command for command in trips.commands if next(iter(command)) in READS]
+    assert asked
+    for command in asked:
+        for part in _explainable(command):
+            explained = await database.command({"explain": part, "verbosity": "executionStats"})
+            _judge(part, explained)
+
+
+def _explainable(command: dict[str, Any]) -> list[dict[str, Any]]:
+    """Without what belongs to the connection; updates one by one, since only such can be explained."""
+    bare = {k: v for k, v in command.items() if k not in ("lsid", "txnNumber", "$db", "$clusterTime", "readConcern")}
+    bare.pop("writeConcern", None)
+    if "update" not in bare:
+        return [bare]
+    return [{"update": bare["update"], "updates": [update]} for update in bare["updates"]]
+
+
+def _judge(command: dict[str, Any], explained: dict[str, Any]) -> None:
+    kinds = {stage.get("stage", "$lookup") for stage in stages(explained)}
+    assert "COLLSCAN" not in kinds, (command, kinds)
+    statistics = list(_statistics(explained))
+    assert statistics, command
+    for returned, keys, documents in statistics:
+        # For each value that is asked for, one may be looked at that is not wanted: the key behind those of a list, a
+        # membership in another conversation. That is bounded by the question, whatever is stored.
+        asked = _asked_for(command)
+        assert documents <= returned + asked, (command, f"{documents} documents examined for {returned}")
+        assert keys <= 2 * returned + 2 * asked, (command, f"{keys} keys examined for {returned}")
+
+
+def _asked_for(value: Any) -> int:
+    """How many values a command names."""
+    if isinstance(value, dict):
+        return sum(_asked_for(part) for part in value.values())
+    if isinstance(value, list):
+        return sum(_asked_for(part) for part in value)
+    return 1
+
+
+def _statistics(explained: Any) -> list[tuple[int, int, int]]:
+    """(returned, keys examined, documents examined) of each part of a plan that says so."""
+    found = []
+    for stage in stages(explained):
+        if "collectionScans" in stage:  # a $lookup
+            assert stage["collectionScans"] == 0, stage
+            found.append(tuple(int(stage[name]) for name in ("nReturned", "totalKeysExamined", "totalDocsExamined")))
+    for statistics in _find(explained, "executionStats"):
+        if "totalDocsExamined" in statistics:
+            root = statistics.get("executionStages", {})
+            changed = root.get("nMatched", 0) + root.get("nCounted", 0)
+            returned = max(statistics["nReturned"], changed)
+            found.append((int(returned), int(statistics["totalKeysExamined"]), int(statistics["totalDocsExamined"])))
+    return found  # type: ignore[return-value]
+
+
+def _find(value: Any, name: str) -> list[Any]:
+    if isinstance(value, dict):
+        nested = [found for part in value.values() for found in _find(part, name)]
+        return ([value[name]] if name in value else []) + nested
+    if isinstance(value, list):
+        return [found for part in value for found in _find(part, name)]
+    return []

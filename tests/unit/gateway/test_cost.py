@@ -1,0 +1,158 @@
+"""What a gateway does for one event and for a burst of commands, counted: it does not grow with the members."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, cast
+
+import pytest
+
+from contracts import commands, fanout, frames
+from contracts.shape import now
+from contracts.topology import Topology
+from services.amqp import Broker, Outgoing
+from services.gateway.egress import Egress
+from services.gateway.history import History
+from services.gateway.hub import Hub, Join, Numbered
+from services.gateway.ingress import Ingress
+from services.gateway.outbox import Outbox, Turn
+from services.gateway.settings import Settings
+from services.gateway.wire import prepare
+from tests.support.builders import make_message
+from tests.support.counting import Calls, counted_tasks
+
+
+class CountingSocket:
+    """Takes everything."""
+
+    waiting = 0
+
+    def __init__(self) -> None:
+        self.frames: list[bytes] = []
+        self.writes = 0
+
+    def write(self, frames: Sequence[bytes]) -> None:
+        self.frames += frames
+        self.writes += 1
+
+    async def taken(self) -> None:
+        pass
+
+    def close(self, code: int, reason: str = "") -> None:
+        pass
+
+
+class Member:
+    """A connection in a room."""
+
+    def __init__(self, name: str, turn: Turn) -> None:
+        self.id = self.user_id = name
+        self.joined: set[str] = set()
+        self.socket = CountingSocket()
+        self.outbox = Outbox(self.socket, 2**20, turn)
+
+
+class FakeBroker:
+    """Confirms when it is told to, and remembers what it was given."""
+
+    def __init__(self) -> None:
+        self.topology = Topology()
+        self.published: list[Outgoing] = []
+        self.confirmed = asyncio.Event()
+        self.publisher = type("Link", (), {"up": asyncio.Event()})()
+        self.publisher.up.set()
+
+    async def publish(self, message: Outgoing, timeout: float = 0) -> None:
+        self.published.append(message)
+        await self.confirmed.wait()
+
+    def subscribe(self, *_: Any, **__: Any) -> None:
+        pass
+
+
+def room_of(size: int) -> tuple[Hub, list[Member], list[Any]]:
+    """A room of so many, and the callbacks that end the turn."""
+    ends: list[Any] = []
+    turn = Turn(ends.append)
+    hub = Hub(lambda *_: None)
+    members = [Member(f"m{number}", turn) for number in range(size)]
+    for member in members:
+        hub.add(member)
+        hub.begin_join(member, "c")
+        assert hub.finish_join(member, "c", 0) is Join.DONE
+    return hub, members, ends
+
+
+@pytest.mark.parametrize("members", [1, 10, 500])
+@pytest.mark.parametrize("temp_id", [None, "t"])
+def test_a_message_is_framed_once_for_all_members(
+    members: int, temp_id: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub, people, ends = room_of(members)
+    framed, prepared, encoded = Calls(), Calls(), Calls()
+    monkeypatch.setattr(frames, "new_message", framed.of(frames.new_message))
+    monkeypatch.setattr("services.gateway.hub.prepare", prepared.of(prepare))
+    monkeypatch.setattr(frames.ServerFrame, "encode", encoded.of(frames.ServerFrame.encode))
+    hub.message("c", Numbered(1, b'{"seq":1}', "m0", temp_id))
+    for end in ends:
+        end()
+    extra = 1 if temp_id else 0  # the sender's own connection sees the tempId
+    assert (framed.count, prepared.count, encoded.count) == (1 + extra, 1 + extra, 0)
+    shared = {id(frame) for person in people[1:] for frame in person.socket.frames}
+    assert len(shared) == min(1, members - 1), "all members but the sender get the very same bytes"
+
+
+@pytest.mark.parametrize("burst", [1, 8, 100])
+def test_a_turn_is_one_write_for_each_connection(burst: int) -> None:
+    hub, people, ends = room_of(50)
+    for seq in range(1, burst + 1):
+        hub.message("c", Numbered(seq, b'{"seq":%d}' % seq, "elsewhere"))
+    assert len(ends) == 1, "and one callback for all of them"
+    ends[0]()
+    assert {(person.socket.writes, len(person.socket.frames)) for person in people} == {(1, burst)}
+
+
+async def test_a_hundred_commands_of_a_conversation_are_two_amqp_messages() -> None:
+    broker = FakeBroker()
+    ingress = Ingress(Settings(auth_dev=True), cast(Broker, broker), "g")
+    sent = [make_message("c", f"m{number}") for number in range(100)]
+    with counted_tasks() as tasks:
+        ingress.submit(sent[0], lambda _: None)
+        await asyncio.sleep(0)  # the first is under way
+        for command in sent[1:]:
+            ingress.submit(command, lambda _: None)
+        broker.confirmed.set()
+        await asyncio.sleep(0.01)
+    assert [len(list(commands.unpack(message.body))) for message in broker.published] == [1, 99]
+    assert sum(tasks.values()) == 1, tasks
+
+
+@pytest.mark.parametrize("conversations", [50, 500])
+async def test_commands_under_load_are_at_most_one_amqp_message_a_partition(conversations: int) -> None:
+    broker = FakeBroker()
+    settings = Settings(auth_dev=True)
+    ingress = Ingress(settings, cast(Broker, broker), "g")
+    with counted_tasks() as tasks:
+        for number in range(1000):
+            ingress.submit(make_message(f"c{number % conversations}"), lambda _: None)
+        broker.confirmed.set()
+        await asyncio.sleep(0.01)
+    assert sum(len(list(commands.unpack(m.body))) for m in broker.published) == 1000
+    assert len(broker.published) <= settings.partitions
+    assert sum(tasks.values()) <= settings.partitions, tasks
+
+
+async def test_an_event_without_a_member_here_touches_no_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    broker = cast(Broker, FakeBroker())
+    settings = Settings(auth_dev=True)
+    egress = Egress(settings, broker, cast(History, None), Ingress(settings, broker, "g"))
+    touched = Calls()
+    for module in ("egress", "hub"):
+        monkeypatch.setattr(f"services.gateway.{module}.prepare", touched.of(prepare))
+    monkeypatch.setattr(Hub, "message", touched.of(Hub.message))
+    item = fanout.MessageCreated(
+        conversation_id="c", seq=1, message_id="m", sender_id="s", created_at=now(), gateway_id="other"
+    )
+    with counted_tasks() as tasks:
+        egress._read(fanout.pack([(item, b"no JSON: nobody reads it")] * 100))
+        await asyncio.sleep(0)
+    assert (touched.count, sum(tasks.values()), len(egress.hub.rooms)) == (0, 0, 0)
