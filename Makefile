@@ -38,7 +38,7 @@ format: setup ## format the code and fix what can be fixed
 	$(BIN)/ruff check --fix .
 	$(WEB) npm run format
 
-bench: setup ## measure a running system; ARGS="--help" lists the measurements
+bench: setup ## measure Palabre, of `make run` or started for this; ARGS="--help" lists the measurements
 	@$(BIN)/python -m bench $(ARGS)
 
 lock: setup ## resolve pyproject.toml again into the three locks; ARGS="--upgrade" takes the newest versions

@@ -1,9 +1,11 @@
-"""`python -m bench`: the measurements that are asked for, one after the other."""
+"""`python -m bench`: the measurements that are asked for, one after the other, and one table of all figures."""
 
 import asyncio
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -11,11 +13,16 @@ from typing import Annotated
 import typer
 import uvloop
 
-from bench import measurements
-from bench.measurements import Result
+from bench import chat, floor, palabre
+from bench.growth import growth
+from bench.history import history
+from bench.idle import idle
+from bench.report import Result, show, summary
 from bench.target import BenchError, Target, allow_many_sockets, from_urls, read_state
+from deploy.local.process import StartError
 
 LONGEST = 300.0  # seconds that one measurement may take in all
+EIGHT = 8  # in flight per sender: half of what is reached there is the second rate of the latency
 
 
 class What(StrEnum):
@@ -25,61 +32,138 @@ class What(StrEnum):
     throughput = "throughput"
     latency = "latency"
     fanout = "fanout"
+    elsewhere = "elsewhere"
+    growth = "growth"
+    history = "history"
+    floor = "floor"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What was asked for."""
+
+    what: list[What]
+    seconds: float
+    in_flight: list[int]
+    rate: float
+    members: int
+    fanout_rate: float
+    sockets: int
+    messages: int
+    conversations: int
+
+
+@dataclass
+class Run:
+    """One run: its figures so far."""
+
+    target: Target
+    options: Options
+    figures: dict[str, float] = field(default_factory=dict)
+    floor: dict[str, float] = field(default_factory=dict)
+    faultless: bool = True
+
+    async def all(self) -> None:
+        """Everything that was asked for, in the order of `What`."""
+        steps: dict[What, Callable[[], Awaitable[object]]] = {
+            What.idle: lambda: self._add(idle(self.target, self.options.sockets)),
+            What.throughput: self._throughput,
+            What.latency: self._latency,
+            What.fanout: lambda: self._add(
+                chat.fanout(self.target, self.options.seconds, self.options.members, self.options.fanout_rate)
+            ),
+            What.elsewhere: lambda: self._add(chat.elsewhere(self.target, self.options.seconds)),
+            What.growth: lambda: self._add(growth(self.target, self.options.seconds, self.options.conversations)),
+            What.history: lambda: self._add(history(self.target, self.options.messages)),
+            What.floor: self._floor,
+        }
+        for what, step in steps.items():
+            if what in self.options.what:
+                await step()
+        summary(self.figures | self.floor, floor.ratios(self.figures, self.floor))
+
+    async def _add(self, measurement: Awaitable[Result]) -> Result:
+        async with asyncio.timeout(LONGEST):
+            result = await measurement
+        show(result)
+        self.figures |= result.figures
+        self.faultless = self.faultless and not result.faults
+        return result
+
+    async def _throughput(self) -> None:
+        for in_flight in self.options.in_flight:
+            await self._add(chat.throughput(self.target, self.options.seconds, in_flight))
+
+    async def _latency(self) -> None:
+        await self._add(chat.latency(self.target, self.options.seconds, self.options.rate))
+        most = self.figures.get(f"acked/s, {EIGHT} in flight")
+        if most is not None:
+            await self._add(chat.latency(self.target, self.options.seconds, most / 2, "at half of the maximum"))
+
+    async def _floor(self) -> None:
+        async with asyncio.timeout(LONGEST):
+            result = await floor.floor(self.target)
+        show(result)
+        self.floor = result.figures
 
 
 def main(
     what: Annotated[list[What] | None, typer.Argument(help="Which; all by default.")] = None,
-    seconds: Annotated[float, typer.Option(min=1, max=120, help="How long each load lasts.")] = 10,
-    in_flight: Annotated[int, typer.Option(min=1, max=1000, help="throughput: on the way per sender.")] = 10,
+    seconds: Annotated[float, typer.Option(min=1, max=120, help="How long each load lasts.")] = 5,
+    in_flight: Annotated[
+        list[int] | None, typer.Option(min=1, max=1000, help="throughput: on the way per sender.")
+    ] = None,
     rate: Annotated[float, typer.Option(min=1, max=5000, help="latency: messages a second.")] = 100,
     members: Annotated[int, typer.Option(min=2, max=1000, help="fanout: members of the room.")] = 500,
     fanout_rate: Annotated[float, typer.Option(min=1, max=500, help="fanout: messages a second.")] = 5,
-    sockets: Annotated[int, typer.Option(min=1, max=20_000, help="idle: connections.")] = 1000,
+    sockets: Annotated[int, typer.Option(min=1, max=19_000, help="idle: connections.")] = 5000,
+    messages: Annotated[int, typer.Option(min=100, max=10_000_000, help="history: of the conversation.")] = 100_000,
+    conversations: Annotated[int, typer.Option(min=10, max=100_000, help="growth: the larger number.")] = 2000,
     url: Annotated[list[str] | None, typer.Option(help="A gateway; again for more. Default: --state.")] = None,
     state: Annotated[Path | None, typer.Option(help="What `make run` wrote; .run/state.json by default.")] = None,
 ) -> None:
-    """Measure a running Palabre, and check that every message arrives once and in order."""
-    state = state or Path(os.environ.get("RUN_DIR") or ".run") / "state.json"
-    calls: dict[What, Callable[[Target], Awaitable[Result]]] = {
-        What.idle: lambda target: measurements.idle(target, sockets),
-        What.throughput: lambda target: measurements.throughput(target, seconds, in_flight),
-        What.latency: lambda target: measurements.latency(target, seconds, rate),
-        What.fanout: lambda target: measurements.fanout(target, seconds, members, fanout_rate),
-    }
-    chosen = [call for name, call in calls.items() if not what or name in what]
+    """Measure Palabre, and check that every message arrives once and in order.
+
+    The system is the one at --url, or that of `make run`, or, where none runs, one that is started and stopped here.
+    """
+    options = Options(
+        what or list(What),
+        seconds,
+        in_flight or [1, EIGHT],
+        rate,
+        members,
+        fanout_rate,
+        sockets,
+        messages,
+        conversations,
+    )
     try:
-        target = from_urls(url) if url else read_state(state)
         allow_many_sockets()
-        faultless = uvloop.run(_run(target, chosen))
-    except (BenchError, OSError, TimeoutError) as error:
+        faultless = uvloop.run(_run(options, url, state))
+    except (BenchError, StartError, OSError, TimeoutError) as error:
         print(f"Stopped: {str(error) or 'it took too long'}", file=sys.stderr)
         raise typer.Exit(2) from None
     raise typer.Exit(0 if faultless else 1)
 
 
-async def _run(target: Target, calls: list[Callable[[Target], Awaitable[Result]]]) -> bool:
-    faultless = True
-    for call in calls:
-        async with asyncio.timeout(LONGEST):
-            result = await call(target)
-        _print(result)
-        faultless = faultless and not result.faults
-    return faultless
+async def _run(options: Options, urls: list[str] | None, state: Path | None) -> bool:
+    async with _target(urls, state) as target:
+        run = Run(target, options)
+        await run.all()
+    return run.faultless
 
 
-def _print(result: Result) -> None:
-    print(f"\n{result.title}")
-    for name, value in result.rows:
-        print(f"  {name:<34} {value:>24}")
-    if result.cpu:
-        print(f"  {'CPU':<34} {'seconds':>12} {'µs/message':>11}")
-        for name, used in result.cpu.items():
-            print(f"    {name:<32} {used:>12.2f} {used * 1e6 / max(result.messages, 1):>11,.0f}")
-    for fault in result.faults:
-        print(f"  VIOLATED  {fault}")
-    if not result.faults:
-        print("  Checked: nothing lost, repeated or out of order." if result.messages else "  Checked.")
-    sys.stdout.flush()
+@asynccontextmanager
+async def _target(urls: list[str] | None, state: Path | None) -> AsyncIterator[Target]:
+    """The system that is meant."""
+    file = state or Path(os.environ.get("RUN_DIR") or ".run") / "state.json"
+    if urls:
+        yield from_urls(urls)
+    elif state is not None or file.exists():
+        yield read_state(file)
+    else:
+        async with palabre.started() as target:
+            yield target
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
 """Rooms full of connected members, and the check that everybody got everything: once, in order, without holes."""
 
 import asyncio
+import itertools
 import time
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 from bench.target import AT_ONCE, BenchError, Person, Target
@@ -21,7 +23,7 @@ class Room:
         self.id = conversation_id
         self.members: list[Member] = []
         self.sent_at: dict[str, float] = {}  # tempId → when, or for a fixed rate when it should have been
-        self.acknowledged: dict[str, tuple[int, str]] = {}  # tempId → seq, message id
+        self.acknowledged: dict[str, tuple[int | None, str]] = {}  # tempId → seq (if there is one), message id
         self.stored: dict[int, str] = {}  # seq → message id, as first delivered
         self.to_sent: list[float] = []
         self.to_delivered: list[float] = []
@@ -41,8 +43,8 @@ class Room:
             self.faults.append(f"{self.id}: {text}")
 
     def settled(self) -> bool:
-        """Everything is answered, and everybody has the newest message."""
-        head = max((seq for seq, _ in self.acknowledged.values()), default=0)
+        """Everything is answered, and everybody has as many messages as there are."""
+        head = len(self.acknowledged)
         return self.unanswered <= 0 and all(member.last >= head for member in self.members)
 
     def check(self) -> list[str]:
@@ -51,14 +53,16 @@ class Room:
             self.fault(f"{self.unanswered} messages were never answered")
         for code, times in self.refusals.items():
             self.fault(f"{times} messages were refused with {code}")
-        seqs = sorted(seq for seq, _ in self.acknowledged.values())
-        if seqs != list(range(1, len(seqs) + 1)) and not self.refusals:
-            self.fault(f"the acknowledged seqs are not 1..{len(seqs)}")
-        for seq, message_id in self.acknowledged.values():
-            if self.stored.get(seq) != message_id:
-                self.fault(f"seq {seq} was acknowledged as {message_id} and delivered as {self.stored.get(seq)}")
+        sent = len(self.acknowledged)
+        seqs = sorted(seq for seq, _ in self.acknowledged.values() if seq is not None)
+        if seqs and seqs != list(range(1, sent + 1)) and not self.refusals:
+            self.fault(f"the acknowledged seqs are not 1..{sent}")
+        delivered = {message_id: seq for seq, message_id in self.stored.items()}
+        for seq, message_id in self.acknowledged.values() if self.members else ():
+            if message_id not in delivered or seq not in (None, delivered[message_id]):
+                self.fault(f"{message_id} was acknowledged as seq {seq} and delivered as {delivered.get(message_id)}")
         for member in self.members:
-            if seqs and member.last != max(self.stored, default=0):
+            if sent and member.last != max(self.stored, default=0):
                 self.fault(f"a member ended at seq {member.last} of {max(self.stored, default=0)}")
         return self.faults
 
@@ -121,7 +125,8 @@ class Member:
                 self._failed(f"{frame['code']}: {frame['error']}")
 
     def _delivered(self, message: Frame) -> None:
-        room, seq = self._room, message["seq"]
+        # A system that does not number its messages must still bring all of them to everybody in one order.
+        room, seq = self._room, message.get("seq", self.last + 1)
         if seq != self.last + 1:
             room.fault(f"a member got seq {seq} after {self.last}")
         self.last = max(seq, self.last)
@@ -136,7 +141,7 @@ class Member:
         room, temp_id = self._room, frame["tempId"]
         if temp_id in room.acknowledged:
             room.fault(f"message {temp_id} was acknowledged twice")
-        room.acknowledged[temp_id] = frame["seq"], frame["messageId"]
+        room.acknowledged[temp_id] = frame.get("seq"), frame["messageId"]
         room.last_answer = time.perf_counter()
         room.to_sent.append(room.last_answer - room.sent_at[temp_id])
         if self.answered is not None:
@@ -152,8 +157,8 @@ class Member:
             self._joined.set_exception(OSError(what))
 
 
-async def fill(target: Target, name: str, people: list[Person]) -> Room:
-    """A new room with all of these in it, connected to all gateways in turn."""
+async def fill(target: Target, name: str, people: list[Person], urls: Iterable[str] | None = None) -> Room:
+    """A new room with all of these in it, connected to all gateways (or to these addresses) in turn."""
     room = Room(await target.room(name, people))
     gate = asyncio.Semaphore(AT_ONCE)
 
@@ -163,7 +168,8 @@ async def fill(target: Target, name: str, people: list[Person]) -> Room:
 
     room.members = [Member(room, person) for person in people]
     async with asyncio.timeout(READY_TIMEOUT):
-        await asyncio.gather(*(enter(member, url) for member, url in zip(room.members, target.sockets(), strict=False)))
+        addresses = itertools.cycle(urls) if urls is not None else target.sockets()
+        await asyncio.gather(*(enter(member, url) for member, url in zip(room.members, addresses, strict=False)))
     return room
 
 

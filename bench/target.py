@@ -33,6 +33,8 @@ class Target:
 
     urls: list[tuple[str, str]]
     pids: dict[str, int] = field(default_factory=dict)
+    mongodb: str | None = None  # for what is seeded straight into the database
+    amqp: str | None = None
     _people: list[Person] = field(default_factory=list)
 
     @property
@@ -84,6 +86,8 @@ def read_state(path: Path) -> Target:
     return Target(
         [(gateway["url"], gateway["ws"]) for gateway in state["gateways"]],
         {name: pid for name, pid in pids.items() if pid is not None},
+        state["mongodb"]["url"],
+        state["rabbitmq"]["url"],
     )
 
 

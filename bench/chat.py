@@ -1,0 +1,118 @@
+"""People who talk: throughput, latency, and one large room."""
+
+import asyncio
+
+from bench.load import closed_loop, fixed_rate, measure
+from bench.report import Result, latencies, percentile
+from bench.room import Room, empty, fill
+from bench.target import Target
+
+ROOMS, MEMBERS, SENDERS = 10, 10, 2  # senders of each room
+PER_PROCESS = ("gateway", "persister", "notifier", "rabbitmq", "mongodb", "node", "postgresql")
+
+
+async def throughput(target: Target, seconds: float, in_flight: int) -> Result:
+    """As many messages as are stored with so many on the way per sender."""
+    result = Result(f"Throughput: {ROOMS} rooms of {MEMBERS}, {ROOMS * SENDERS} senders, {in_flight} in flight each")
+    rooms = await _rooms(target)
+    try:
+        elapsed = await measure(target, result, rooms, lambda: closed_loop(rooms, SENDERS, in_flight, seconds))
+    finally:
+        empty(rooms)
+    deliveries = sum(len(room.to_delivered) for room in rooms)
+    result.rows += [
+        ("messages stored", f"{result.messages:,}"),
+        ("stored /s", f"{result.messages / elapsed:,.0f}"),
+        ("delivered /s", f"{deliveries / elapsed:,.0f}"),
+        *latencies("send → sent", [delay for room in rooms for delay in room.to_sent]),
+    ]
+    result.figures[f"acked/s, {in_flight} in flight"] = result.messages / elapsed
+    for kind in PER_PROCESS:
+        if used := result.cpu_of(kind):
+            result.figures[f"{kind}: CPU µs a message, {in_flight} in flight"] = used * 1e6 / max(result.messages, 1)
+    return result
+
+
+async def latency(target: Target, seconds: float, rate: float, name: str = "") -> Result:
+    """How long a message takes at a rate that the system is at ease with."""
+    name = name or f"at {rate:g} messages/s"
+    result = Result(f"Latency {name} ({rate:,.0f}/s) in {ROOMS} rooms of {MEMBERS}")
+    rooms = await _rooms(target)
+    senders = [member for n in range(SENDERS) for room in rooms for member in [room.members[n]]]
+    try:
+        await measure(target, result, rooms, lambda: fixed_rate(senders, rate, seconds))
+    finally:
+        empty(rooms)
+    delivered = [delay for room in rooms for delay in room.to_delivered]
+    result.rows += [
+        *latencies("send → sent", [delay for room in rooms for delay in room.to_sent]),
+        *latencies("send → delivered", delivered),
+    ]
+    if delivered:
+        result.figures[f"send → delivered p50, ms, {name}"] = percentile(delivered, 0.5) * 1000
+        result.figures[f"send → delivered p99, ms, {name}"] = percentile(delivered, 0.99) * 1000
+    return result
+
+
+async def fanout(target: Target, seconds: float, members: int, rate: float) -> Result:
+    """One large room: first at a fixed rate for the latency, then as fast as it goes."""
+    result = Result(f"Fan-out: one room of {members}, {rate:g} messages/s, then 10 in flight")
+    people = await target.people(members)
+    trickle = Result("")
+    calm = await fill(target, "bench fan-out", people)
+    try:
+        await measure(target, trickle, [calm], lambda: fixed_rate(calm.members[:1], rate, seconds / 2))
+    finally:
+        empty([calm])
+    busy = await fill(target, "bench fan-out", people)
+    try:
+        elapsed = await measure(target, result, [busy], lambda: closed_loop([busy], 1, 10, seconds / 2))
+    finally:
+        empty([busy])
+    result.faults = calm.faults + busy.faults
+    flat_out = len(busy.to_delivered)
+    result.rows += [
+        *latencies("send → delivered", calm.to_delivered),
+        *latencies(f"send → the last of {members}", list(calm.last_delivery.values())),
+        ("stored /s, 10 in flight", f"{result.messages / elapsed:,.0f}"),
+        ("delivered /s, 10 in flight", f"{flat_out / elapsed:,.0f}"),
+    ]
+    result.figures[f"room of {members}: frames/s, flat out"] = flat_out / elapsed
+    for phase, frames, used in (
+        ("at a trickle", len(calm.to_delivered), trickle.cpu_of("gateway")),
+        ("flat out", flat_out, result.cpu_of("gateway")),
+    ):
+        if used and frames:
+            result.rows.append((f"gateways' CPU a frame, {phase}", f"{used * 1e6 / frames:,.2f} µs"))
+            result.figures[f"room of {members}: gateway CPU µs a frame, {phase}"] = used * 1e6 / frames
+    return result
+
+
+async def elsewhere(target: Target, seconds: float) -> Result:
+    """What a gateway spends on the messages of rooms that have no member there."""
+    result = Result("Elsewhere: rooms of 2 on the first gateway, and what their messages cost the second")
+    if len(target.urls) < 2 or "gateway-2" not in target.pids:
+        result.rows = [("CPU a message", "unknown: it takes two gateways on this machine")]
+        return result
+    idle = Result("")
+    people = await target.people(20)
+    first = [target.urls[0][1]]
+    rooms = [await fill(target, f"bench elsewhere {n}", people[2 * n : 2 * n + 2], first) for n in range(10)]
+    try:
+        await measure(target, idle, rooms, lambda: asyncio.sleep(seconds))
+        elapsed = await measure(target, result, rooms, lambda: closed_loop(rooms, 2, 8, seconds))
+    finally:
+        empty(rooms)
+    used = result.cpu["gateway-2"] - idle.cpu["gateway-2"]
+    each = used * 1e6 / max(result.messages, 1)
+    result.rows += [
+        ("stored /s", f"{result.messages / elapsed:,.0f}"),
+        ("second gateway's CPU a message, above idle", f"{each:,.1f} µs"),
+    ]
+    result.figures["gateway CPU µs a message without a member there"] = each
+    return result
+
+
+async def _rooms(target: Target) -> list[Room]:
+    people = await target.people(ROOMS * MEMBERS)
+    return [await fill(target, f"bench {n}", people[n * MEMBERS : (n + 1) * MEMBERS]) for n in range(ROOMS)]

@@ -1,0 +1,193 @@
+"""The floor of this machine: what a send, a published message and an insert cost at least, with no chat around them."""
+
+import asyncio
+import os
+import socket
+import tempfile
+import time
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from pamqp import commands
+from pymongo import AsyncMongoClient
+from pymongo.write_concern import WriteConcern
+
+from bench.palabre import folder
+from bench.processes import cpu_seconds
+from bench.report import Result, number
+from bench.target import Target
+from contracts.topology import Binding, Exchange, Queue
+from services.amqp import Channel, Outgoing, connect
+from services.amqp.declarations import exchange_declaration, queue_binding, queue_declaration
+
+FRAME = b"\x81\x7e\x01\x2c" + b"x" * 300  # a message of ordinary length, prepared
+SOCKETS, TOGETHER = 200, 8
+PUBLISHED, PUBLISH_BATCH = 5000, 100
+INSERTS = {1: 300, 20: 100, 200: 30}  # documents of one insert: how many inserts
+SYNCS = 200
+
+SEND, SEND_TOGETHER = "floor: send of a frame, CPU µs", f"floor: send of {TOGETHER} in one write, CPU µs a frame"
+PUBLISH_CLIENT = "floor: AMQP publish and confirm, our client's CPU µs"
+PUBLISH_BROKER = "floor: AMQP publish and confirm, broker's CPU µs"
+SYNC = "floor: fdatasync, ms"
+
+
+def _insert(batch: int) -> str:
+    return f"floor: MongoDB majority insert, {batch} at once, µs a document"
+
+
+async def floor(target: Target) -> Result:
+    """All of it."""
+    result = Result("The floor of this machine")
+    figures = result.figures
+    figures[SEND], figures[SEND_TOGETHER] = await asyncio.to_thread(_sends)
+    figures[SYNC] = await asyncio.to_thread(_sync) * 1000
+    if target.amqp is not None:
+        figures |= await _publishes(target.amqp, target.pids.get("rabbitmq"))
+    if target.mongodb is not None:
+        figures |= await _inserts(target.mongodb)
+    result.rows = [(name.removeprefix("floor: "), number(value)) for name, value in figures.items()]
+    return result
+
+
+def ratios(figures: dict[str, float], floor: dict[str, float]) -> dict[str, float]:
+    """For our figures that have a counterpart: how many times the floor they are."""
+    found = {}
+    for name, value in figures.items():
+        if "gateway CPU µs a frame" in name:
+            least = floor.get(SEND_TOGETHER if "flat out" in name else SEND)
+        elif "CPU µs a message" in name and name.startswith("rabbitmq"):
+            least = floor.get(PUBLISH_BROKER)
+        elif name.startswith("send → delivered p50"):
+            inserted = floor.get(_insert(1))
+            least = inserted / 1000 if inserted is not None else None  # nothing is told before it is stored
+        else:
+            least = None
+        if least:
+            found[name] = value / least
+    return found
+
+
+# --------------------------------------------------------------------------------------------------------- sockets
+
+
+def _sends() -> tuple[float, float]:
+    """CPU µs a frame, one by one and so many in one write; over real TCP sockets, as every client has one."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(SOCKETS)
+        pairs = []
+        for _ in range(SOCKETS):
+            near = socket.create_connection(listener.getsockname())
+            near.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            pairs.append((near, listener.accept()[0]))
+    try:
+        return _send_all(pairs, 1), _send_all(pairs, TOGETHER)
+    finally:
+        for pair in pairs:
+            for end in pair:
+                end.close()
+
+
+def _send_all(pairs: list[tuple[socket.socket, socket.socket]], together: int, rounds: int = 40) -> float:
+    data = FRAME * together
+    spent = 0.0
+    for _ in range(rounds):
+        start = time.thread_time()
+        for near, _ in pairs:
+            near.send(data)
+        spent += time.thread_time() - start
+        for _, far in pairs:  # the peer's own cost is not counted
+            left = len(data)
+            while left:
+                left -= len(far.recv(left))
+    return spent * 1e6 / (rounds * len(pairs) * together)
+
+
+# --------------------------------------------------------------------------------------------------------- the disk
+
+
+def _sync() -> float:
+    """Seconds of one fdatasync after a small write, where the data of the bench are."""
+    folder().mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder()) as file:
+        took = []
+        for _ in range(SYNCS):
+            os.write(file.fileno(), b"x" * 512)
+            start = time.perf_counter()
+            os.fdatasync(file.fileno())
+            took.append(time.perf_counter() - start)
+    return sorted(took)[len(took) // 2]
+
+
+# -------------------------------------------------------------------------------------------------------- the broker
+
+
+async def _publishes(url: str, pid: int | None) -> dict[str, float]:
+    """Persistent messages to a quorum queue and a stream, so many in flight, as every event is published."""
+    name = f"bench.{uuid.uuid4().hex}"
+    exchange = Exchange(name, "topic")
+    queues = [Queue(f"{name}.quorum", {"x-queue-type": "quorum"}), Queue(f"{name}.log", {"x-queue-type": "stream"})]
+    batch = [Outgoing(name, "chat.message", b"x" * 300, mandatory=True)] * PUBLISH_BATCH
+    async with _channel(url) as channel:
+        await channel.call(exchange_declaration(exchange))
+        try:
+            for queue in queues:
+                await channel.call(queue_declaration(queue))
+                await channel.call(queue_binding(Binding(name, queue.name, "#")))
+            await channel.publish(batch)
+            before, mine, start = _cpu(pid), time.process_time(), time.perf_counter()
+            for _ in range(PUBLISHED // PUBLISH_BATCH):
+                await channel.publish(batch)
+            mine, elapsed = time.process_time() - mine, time.perf_counter() - start
+            await asyncio.sleep(0.3)  # what the broker puts off
+            broker = _cpu(pid) - before
+        finally:
+            for queue in queues:
+                await channel.call(commands.Queue.Delete(queue=queue.name))
+            await channel.call(commands.Exchange.Delete(exchange=name))
+    figures = {PUBLISH_CLIENT: mine * 1e6 / PUBLISHED}
+    if pid is not None:
+        figures[PUBLISH_BROKER] = broker * 1e6 / PUBLISHED
+    return figures | {f"floor: AMQP messages/s, {PUBLISH_BATCH} in flight": PUBLISHED / elapsed}
+
+
+def _cpu(pid: int | None) -> float:
+    return (cpu_seconds(pid) or 0.0) if pid is not None else 0.0
+
+
+@asynccontextmanager
+async def _channel(url: str) -> AsyncIterator[Channel]:
+    connection = await connect(url, "bench floor")
+    try:
+        yield await connection.channel(confirms=True)
+    finally:
+        await connection.close()
+
+
+# ------------------------------------------------------------------------------------------------------ the database
+
+
+async def _inserts(url: str) -> dict[str, float]:
+    """Microseconds a document, acknowledged by the majority and journaled."""
+    name = f"bench_floor_{uuid.uuid4().hex[:8]}"
+    figures: dict[str, float] = {}
+    async with AsyncMongoClient[dict[str, Any]](url) as client:
+        collection = client[name].get_collection("floor", write_concern=WriteConcern(w="majority", j=True))
+        try:
+            await collection.insert_one(_document())
+            for batch, times in INSERTS.items():
+                rounds = [[_document() for _ in range(batch)] for _ in range(times)]
+                start = time.perf_counter()
+                for documents in rounds:
+                    await collection.insert_many(documents, ordered=True)
+                figures[_insert(batch)] = (time.perf_counter() - start) * 1e6 / (batch * times)
+        finally:
+            await client.drop_database(name)
+    return figures
+
+
+def _document() -> dict[str, Any]:
+    return {"_id": uuid.uuid4().hex, "content": "x" * 200}

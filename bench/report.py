@@ -1,0 +1,67 @@
+"""What a measurement found, and how it is printed."""
+
+import os
+import sys
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Result:
+    """Rows of (what, value), CPU seconds by process, what was violated, and the figures for the table at the end."""
+
+    title: str
+    rows: list[tuple[str, str]] = field(default_factory=list)
+    cpu: dict[str, float] = field(default_factory=dict)
+    messages: int = 0
+    faults: list[str] = field(default_factory=list)
+    figures: dict[str, float] = field(default_factory=dict)
+
+    def cpu_of(self, kind: str) -> float:
+        """CPU seconds of all processes of a kind: `gateway`, `persister` …"""
+        return sum(seconds for name, seconds in self.cpu.items() if name.startswith(kind))
+
+
+def latencies(name: str, delays: list[float]) -> list[tuple[str, str]]:
+    """A row of percentiles."""
+    if not delays:
+        return [(name, "no message")]
+    at = (percentile(delays, part) * 1000 for part in (0.5, 0.9, 0.99))
+    return [(f"{name}, p50 / p90 / p99", " / ".join(f"{value:,.1f}" for value in at) + " ms")]
+
+
+def percentile(values: list[float], part: float) -> float:
+    """The value below which this part of them lies."""
+    ordered = sorted(values)
+    return ordered[min(int(len(ordered) * part), len(ordered) - 1)]
+
+
+def show(result: Result) -> None:
+    """One measurement, as soon as it is done."""
+    print(f"\n{result.title}")
+    for name, value in result.rows:
+        print(f"  {name:<44} {value:>24}")
+    if result.cpu:
+        print(f"  {'CPU':<44} {'seconds':>12} {'µs/message':>11}")
+        for name, used in result.cpu.items():
+            print(f"    {name:<42} {used:>12.2f} {used * 1e6 / max(result.messages, 1):>11,.0f}")
+    for fault in result.faults:
+        print(f"  VIOLATED  {fault}")
+    if not result.faults:
+        print("  Checked: nothing lost, repeated or out of order." if result.messages else "  Checked.")
+    sys.stdout.flush()
+
+
+def number(value: float) -> str:
+    """As many digits as mean something."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:,.1f}" if abs(value) >= 10 else f"{value:,.2f}"
+
+
+def summary(figures: dict[str, float], ratios: dict[str, float]) -> None:
+    """All figures in one table; beside each, how many times the floor of this machine it is."""
+    busy, _, _ = os.getloadavg()
+    print(f"\nSummary, on {os.cpu_count()} cores, load average {busy:.1f} at the end")
+    print(f"  {'':<56} {'figure':>10} {'to floor':>9}")
+    for name, value in figures.items():
+        ratio = f"{ratios[name]:.1f}" if name in ratios else ""
+        print(f"  {name:<56} {number(value):>10} {ratio:>9}")
+    sys.stdout.flush()
