@@ -2,7 +2,7 @@
 # PYTHON chooses the interpreter of the virtual environment; settings are environment variables (docs/configuration.md).
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format bench lock clean
+.PHONY: help setup run test check format bench bench-compare lock clean
 
 BIN := .venv/bin
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
@@ -10,7 +10,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 WEB := $(BIN)/python -m deploy.local.web
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## make .venv, install the locked dependencies and build the web page (run, test and check do it by themselves)
 	@PYTHON=$(PYTHON) deploy/local/setup.sh
@@ -41,6 +41,9 @@ format: setup ## format the code and fix what can be fixed
 bench: setup ## measure Palabre, of `make run` or started for this; ARGS="--help" lists the measurements
 	@$(BIN)/python -m bench $(ARGS)
 
+bench-compare: setup ## measure Palabre beside a Node server of the same purpose; ARGS="--help" lists the choices
+	@$(BIN)/python -m bench.compare $(ARGS)
+
 lock: setup ## resolve pyproject.toml again into the three locks; ARGS="--upgrade" takes the newest versions
 	$(COMPILE) $(ARGS) pyproject.toml --output-file requirements.lock
 	$(COMPILE) $(ARGS) pyproject.toml --group dev --constraint requirements.lock --output-file requirements-dev.lock
@@ -48,5 +51,5 @@ lock: setup ## resolve pyproject.toml again into the three locks; ARGS="--upgrad
 
 clean: ## remove what was made: .venv, caches, and .run with its conversations
 	rm -rf .venv .run .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist
-	rm -rf web/node_modules web/dist web/dist-lib
+	rm -rf web/node_modules web/dist web/dist-lib bench/peers/seed/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

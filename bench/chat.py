@@ -5,10 +5,10 @@ import asyncio
 from bench.load import closed_loop, fixed_rate, measure
 from bench.report import Result, latencies, percentile
 from bench.room import Room, empty, fill
-from bench.target import Target
+from bench.target import FRONT, Target
 
 ROOMS, MEMBERS, SENDERS = 10, 10, 2  # senders of each room
-PER_PROCESS = ("gateway", "persister", "notifier", "rabbitmq", "mongodb", "node", "postgresql")
+PROCESSES = ("gateway", "persister", "notifier", "rabbitmq", "mongodb", "node", "postgresql")
 
 
 async def throughput(target: Target, seconds: float, in_flight: int) -> Result:
@@ -27,9 +27,10 @@ async def throughput(target: Target, seconds: float, in_flight: int) -> Result:
         *latencies("send → sent", [delay for room in rooms for delay in room.to_sent]),
     ]
     result.figures[f"acked/s, {in_flight} in flight"] = result.messages / elapsed
-    for kind in PER_PROCESS:
-        if used := result.cpu_of(kind):
-            result.figures[f"{kind}: CPU µs a message, {in_flight} in flight"] = used * 1e6 / max(result.messages, 1)
+    for kinds in (*((kind,) for kind in PROCESSES), PROCESSES):
+        if used := result.cpu_of(*kinds):
+            name = kinds[0] if len(kinds) == 1 else "all processes"
+            result.figures[f"{name}: CPU µs a message, {in_flight} in flight"] = used * 1e6 / max(result.messages, 1)
     return result
 
 
@@ -79,8 +80,8 @@ async def fanout(target: Target, seconds: float, members: int, rate: float) -> R
     ]
     result.figures[f"room of {members}: frames/s, flat out"] = flat_out / elapsed
     for phase, frames, used in (
-        ("at a trickle", len(calm.to_delivered), trickle.cpu_of("gateway")),
-        ("flat out", flat_out, result.cpu_of("gateway")),
+        ("at a trickle", len(calm.to_delivered), trickle.cpu_of(*FRONT)),
+        ("flat out", flat_out, result.cpu_of(*FRONT)),
     ):
         if used and frames:
             result.rows.append((f"gateways' CPU a frame, {phase}", f"{used * 1e6 / frames:,.2f} µs"))

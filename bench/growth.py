@@ -91,8 +91,7 @@ async def growth(target: Target, seconds: float, many: int) -> Result:
         part = await _one(target, seconds, count, people)
         result.faults += part.faults
         result.messages, result.cpu = part.messages, part.cpu  # those of the last are shown
-        ours = sum(part.cpu_of(kind) for kind in OURS)
-        all_of_them = ours + part.cpu_of("rabbitmq") + part.cpu_of("mongodb")
+        ours, all_of_them = part.cpu_of(*OURS), part.cpu_of(*OURS, "rabbitmq", "mongodb")
         result.rows += part.rows
         if ours:
             each[count] = ours * 1e6 / max(part.messages, 1)

@@ -11,6 +11,7 @@ from bench.wire import Frame, Wire
 PEOPLE = 1000  # who share the sockets
 ROOM = 100  # members of each room
 AT_ONCE = 100  # sockets that are being opened at the same time
+MEMORY = "KiB an idle socket"
 
 
 async def idle(target: Target, sockets: int) -> Result:
@@ -40,7 +41,7 @@ async def idle(target: Target, sockets: int) -> Result:
             ("gateways after", f"{after / 2**20:,.1f} MiB"),
             ("per socket", f"{each:,.1f} KiB"),
         ]
-        result.figures["KiB an idle socket"] = each
+        result.figures[MEMORY] = each
     else:
         result.rows.append(("per socket", "unknown: the gateways are not processes of this machine"))
     return result

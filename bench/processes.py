@@ -25,6 +25,19 @@ def fine_cpu_seconds(pid: int) -> float | None:
         return cpu_seconds(pid)
 
 
+def family_cpu_seconds(pid: int) -> float | None:
+    """Of a process and of those that it started and that live: a server with a process for each client."""
+    total = cpu_seconds(pid)
+    for folder in Path("/proc").glob("[0-9]*") if total is not None else ():
+        try:
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue  # it has just ended
+        if int(fields[1]) == pid:
+            total = (total or 0.0) + (int(fields[11]) + int(fields[12])) / TICKS
+    return total
+
+
 def resident_bytes(pid: int) -> int | None:
     """Resident memory; None when it cannot be read."""
     try:
@@ -57,5 +70,5 @@ class CpuMeter:
         return used
 
     def _now(self) -> dict[str, float | None]:
-        coarse = ("rabbitmq", "mongodb", "postgresql")
-        return {n: cpu_seconds(pid) if n in coarse else fine_cpu_seconds(pid) for n, pid in self._pids.items()}
+        readers = {"rabbitmq": cpu_seconds, "mongodb": cpu_seconds, "postgresql": family_cpu_seconds}
+        return {name: readers.get(name, fine_cpu_seconds)(pid) for name, pid in self._pids.items()}

@@ -16,9 +16,9 @@ class Result:
     faults: list[str] = field(default_factory=list)
     figures: dict[str, float] = field(default_factory=dict)
 
-    def cpu_of(self, kind: str) -> float:
-        """CPU seconds of all processes of a kind: `gateway`, `persister` …"""
-        return sum(seconds for name, seconds in self.cpu.items() if name.startswith(kind))
+    def cpu_of(self, *kinds: str) -> float:
+        """CPU seconds of all processes of these kinds: `gateway`, `persister` …"""
+        return sum(seconds for name, seconds in self.cpu.items() if name.startswith(kinds))
 
 
 def latencies(name: str, delays: list[float]) -> list[tuple[str, str]]:
@@ -64,4 +64,17 @@ def summary(figures: dict[str, float], ratios: dict[str, float]) -> None:
     for name, value in figures.items():
         ratio = f"{ratios[name]:.1f}" if name in ratios else ""
         print(f"  {name:<56} {number(value):>10} {ratio:>9}")
+    sys.stdout.flush()
+
+
+def comparison(sides: dict[str, dict[str, float]], rounds: int) -> None:
+    """The figures that both have, and how many times better the first is: more a second, or less of anything else."""
+    (name, ours), (other, theirs) = sides.items()
+    busy, _, _ = os.getloadavg()
+    print(f"\nMedians of {rounds}, on {os.cpu_count()} cores, load average {busy:.1f} at the end")
+    print(f"  {'':<56} {name:>10} {other:>20} {'times better':>13}")
+    for figure in (figure for figure in ours if figure in theirs):
+        one, two = ours[figure], theirs[figure]
+        better = (one / two if "/s" in figure.split(",")[0] else two / one) if one and two else 0.0
+        print(f"  {figure:<56} {number(one):>10} {number(two):>20} {better:>13.2f}")
     sys.stdout.flush()

@@ -12,6 +12,7 @@ import httpx
 
 from contracts import limits
 
+FRONT = ("gateway", "node")  # whose names begin so hold the sockets
 AT_ONCE = 20  # REST calls or connections that are made at the same time
 
 
@@ -39,8 +40,8 @@ class Target:
 
     @property
     def gateway_pids(self) -> list[int]:
-        """Of the gateways alone."""
-        return [pid for name, pid in self.pids.items() if name.startswith("gateway")]
+        """Of those that hold the sockets."""
+        return [pid for name, pid in self.pids.items() if name.startswith(FRONT)]
 
     async def people(self, count: int) -> list[Person]:
         """So many people; the same ones at each call."""

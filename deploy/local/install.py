@@ -20,8 +20,8 @@ MONGOD_WHEEL = (
 
 def rabbitmq_server() -> str | None:
     """RabbitMQ's start script, or None when there is none and we may not install it."""
-    if not _installed_rabbitmq() and _may_install():
-        _apt_install("rabbitmq-server")
+    if not _installed_rabbitmq() and may_install():
+        apt_install("rabbitmq-server")
     return _installed_rabbitmq()
 
 
@@ -34,15 +34,15 @@ def mongod(cache: Path) -> str | None:
     program = _fetched_mongod(cache)
     if not program.exists():
         _download_mongod(program)
-    if not _runs(program) and _may_install():
-        _apt_install("libcurl4")  # the one library of mongod that a small Debian lacks
+    if not _runs(program) and may_install():
+        apt_install("libcurl4")  # the one library of mongod that a small Debian lacks
     return str(program) if _runs(program) else None
 
 
 def chromium() -> str | None:
     """A Chromium for the tests of the web page, with a font for emoji; or None."""
-    if not _installed_chromium() and _may_install():
-        _apt_install("chromium", "fonts-noto-color-emoji")
+    if not _installed_chromium() and may_install():
+        apt_install("chromium", "fonts-noto-color-emoji")
     return _installed_chromium()
 
 
@@ -81,11 +81,13 @@ def _installed_chromium() -> str | None:
     return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
-def _may_install() -> bool:
+def may_install() -> bool:
+    """Whether we are root on a Debian."""
     return os.geteuid() == 0 and shutil.which("apt-get") is not None
 
 
-def _apt_install(*packages: str) -> None:
+def apt_install(*packages: str) -> None:
+    """Raises StartError."""
     print(f"Installing with apt-get, as root: {' '.join(packages)}", flush=True)
     env = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     if not any(Path("/var/lib/apt/lists").glob("*Packages*")):

@@ -1,0 +1,1 @@
+"""What people would pick instead, in our own words, to be measured beside Palabre by the same load generator."""
