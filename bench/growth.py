@@ -12,7 +12,7 @@ from bench.room import FILLER
 from bench.target import BenchError, Person, Target
 from bench.wire import Frame, Wire
 
-FEW = 10
+FEW, EACH_ITS_OWN = 10, 200  # from the second on, all that are on their way go to different conversations
 SENDERS, MEMBERS, IN_FLIGHT = 2 * FEW, 10, 8  # two of the members of each conversation send
 SETTLE = 20.0
 OURS = ("gateway", "persister", "notifier")
@@ -81,13 +81,17 @@ class Sender:
 
 
 async def growth(target: Target, seconds: float, many: int) -> Result:
-    """The same load into few conversations and into many; each is touched once before, so that all are known."""
-    result = Result(
-        f"Growth: {SENDERS} senders, {IN_FLIGHT} in flight each, into {FEW} conversations and into {many:,}"
-    )
+    """The same load into few conversations and into many; each is touched once before, so that all are known.
+
+    A batch notes the newest message of each of its conversations, so few conversations cost less. Growth would show
+    between those numbers at which every message on its way has a conversation to itself.
+    """
+    sizes = sorted({FEW, EACH_ITS_OWN, many})
+    title = f"Growth: {SENDERS} senders, {IN_FLIGHT} in flight each, into {FEW} conversations and up to {many:,}"
+    result = Result(title)
     people = await target.people(100)
     each: dict[int, float] = {}
-    for count in (FEW, many):
+    for count in sizes:
         part = await _one(target, seconds, count, people)
         result.faults += part.faults
         result.messages, result.cpu = part.messages, part.cpu  # those of the last are shown
@@ -98,8 +102,8 @@ async def growth(target: Target, seconds: float, many: int) -> Result:
             total = all_of_them * 1e6 / max(part.messages, 1)
             result.rows.append((f"CPU a message, {count:,}: ours / all", f"{each[count]:,.0f} / {total:,.0f} µs"))
             result.figures[f"our CPU µs a message, {count:,} conversations"] = each[count]
-    if len(each) == 2:
-        result.figures[f"the same, {many:,} to {FEW}: ratio"] = each[many] / each[FEW]
+    if EACH_ITS_OWN in each and many > EACH_ITS_OWN:
+        result.figures[f"the same, {many:,} to {EACH_ITS_OWN}: ratio"] = each[many] / each[EACH_ITS_OWN]
     return result
 
 

@@ -5,6 +5,7 @@ import random
 import time
 
 from bench import seeding
+from bench.processes import CpuMeter
 from bench.report import Result, latencies, percentile
 from bench.rest import Rest
 from bench.target import Target
@@ -24,6 +25,8 @@ async def history(target: Target, messages: int) -> Result:
     result.rows.append(("seconds to seed it", f"{time.perf_counter() - start:,.1f}"))
     url, socket = target.urls[0]
     pages: list[float] = []
+    meter = CpuMeter(target.pids)
+    meter.start()
     async with Rest(url, people[0].token) as rest:
         for _ in range(READS):
             before = random.randint(PAGE + 1, messages + 1)
@@ -32,6 +35,7 @@ async def history(target: Target, messages: int) -> Result:
             pages.append(time.perf_counter() - start)
             if [item["seq"] for item in page["items"]] != list(range(before - PAGE, before)):
                 result.faults.append(f"the page below {before} is not the {PAGE} messages before it")
+    result.cpu, result.unit, result.count = meter.stop(), "page", READS
     joins = await _joins(socket, people[0].token, conversation_id, messages - PAGE, result)
     result.rows += [*latencies("page", pages), *latencies(f"join with {PAGE} messages", joins)]
     for name, values in ((f"history page of {PAGE} from {messages:,}", pages), (f"join with {PAGE} messages", joins)):

@@ -3,9 +3,9 @@
 import asyncio
 import time
 
-from bench.processes import resident_bytes
+from bench.processes import CpuMeter, resident_bytes
 from bench.report import Result
-from bench.target import Person, Target
+from bench.target import FRONT, Person, Target
 from bench.wire import Frame, Wire
 
 PEOPLE = 1000  # who share the sockets
@@ -23,9 +23,12 @@ async def idle(target: Target, sockets: int) -> Result:
         for start in range(0, len(people), ROOM)
     ]
     before = _resident(target)
+    meter = CpuMeter(target.pids)
+    meter.start()
     start = time.perf_counter()
     wires = await _connect(target, people, rooms, sockets, result.faults)
     elapsed = time.perf_counter() - start
+    result.cpu, result.unit, result.count = meter.stop(), "socket", sockets
     try:
         await asyncio.sleep(2)  # for what is allocated just after
         after = _resident(target)
@@ -34,6 +37,8 @@ async def idle(target: Target, sockets: int) -> Result:
             wire.close()
     result.rows = [(f"seconds for {sockets:,}", f"{elapsed:,.1f}"), ("connects /s", f"{sockets / elapsed:,.0f}")]
     result.figures["connects/s (authenticated and joined)"] = sockets / elapsed
+    if used := result.cpu_of(*FRONT):
+        result.figures["gateway: CPU µs a connect (authenticated and joined)"] = used * 1e6 / sockets
     if before and after:
         each = (after - before) / sockets / 1024
         result.rows += [

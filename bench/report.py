@@ -7,12 +7,17 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Result:
-    """Rows of (what, value), CPU seconds by process, what was violated, and the figures for the table at the end."""
+    """Rows of (what, value), CPU seconds by process, what was violated, and the figures for the table at the end.
+
+    CPU is divided by the messages, or by the `count` of another `unit`.
+    """
 
     title: str
     rows: list[tuple[str, str]] = field(default_factory=list)
     cpu: dict[str, float] = field(default_factory=dict)
     messages: int = 0
+    unit: str = "message"
+    count: int = 0
     faults: list[str] = field(default_factory=list)
     figures: dict[str, float] = field(default_factory=dict)
 
@@ -41,9 +46,9 @@ def show(result: Result) -> None:
     for name, value in result.rows:
         print(f"  {name:<44} {value:>24}")
     if result.cpu:
-        print(f"  {'CPU':<44} {'seconds':>12} {'µs/message':>11}")
+        print(f"  {'CPU':<44} {'seconds':>12} {f'µs/{result.unit}':>11}")
         for name, used in result.cpu.items():
-            print(f"    {name:<42} {used:>12.2f} {used * 1e6 / max(result.messages, 1):>11,.0f}")
+            print(f"    {name:<42} {used:>12.2f} {used * 1e6 / max(result.count or result.messages, 1):>11,.0f}")
     for fault in result.faults:
         print(f"  VIOLATED  {fault}")
     if not result.faults:
