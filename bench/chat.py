@@ -104,12 +104,15 @@ async def elsewhere(target: Target, seconds: float) -> Result:
         elapsed = await measure(target, result, rooms, lambda: closed_loop(rooms, 2, 8, seconds))
     finally:
         empty(rooms)
-    used = result.cpu["gateway-2"] - idle.cpu["gateway-2"]
+    idling = idle.cpu["gateway-2"]
+    used = result.cpu["gateway-2"] - idling
     each = used * 1e6 / max(result.messages, 1)
     result.rows += [
         ("stored /s", f"{result.messages / elapsed:,.0f}"),
-        ("second gateway's CPU a message, above idle", f"{each:,.1f} µs"),
+        ("second gateway's CPU a second, before", f"{idling * 1000 / seconds:,.1f} ms"),
+        ("second gateway's CPU a message, above that", f"{each:,.1f} µs"),
     ]
+    result.figures["gateway CPU ms a second while nothing happens"] = idling * 1000 / seconds
     result.figures["gateway CPU µs a message without a member there"] = each
     return result
 
