@@ -7,8 +7,9 @@ import uvicorn
 
 from deploy.local.process import free_port
 from services.gateway.app import create_app
+from services.gateway.parts import Gateway
+from services.gateway.peer import Peer
 from services.gateway.settings import Settings
-from services.gateway.websocket import Gateway, Peer
 from services.worker import QuietServer
 
 
@@ -42,7 +43,7 @@ class InProcessGateway:
 
     def peer(self, user_id: str) -> Peer:
         """The one connection of somebody."""
-        (peer,) = [peer for peer in self.parts.sockets if peer.user_id == user_id]
+        (peer,) = [peer for peer in self.parts.sockets if isinstance(peer, Peer) and peer.user_id == user_id]
         return peer
 
     def wire(self, user_id: str) -> Any:
