@@ -70,7 +70,7 @@ def create_app(settings: Settings) -> FastAPI:
             for task in work:
                 task.cancel()
             await asyncio.gather(*work, return_exceptions=True)
-            client.close()
+            await asyncio.to_thread(client.close)  # says goodbye to a server that may be away
             logger().info("stopped")
 
     app = FastAPI(title="Palabre", lifespan=lifespan, docs_url="/api/docs", openapi_url="/api/openapi.json")

@@ -37,7 +37,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
             timeout=settings.shutdown_timeout,
         )
     finally:
-        client.close()
+        await asyncio.to_thread(client.close)  # says goodbye to a server that may be away
     logger().info("stopped")
 
 

@@ -1,0 +1,46 @@
+"""What remains in a gateway of connections that end in the middle of something."""
+
+import pytest
+
+from services.gateway import app as gateway_app
+from services.gateway.settings import Settings as GatewaySettings
+from services.mongo import Database
+from services.persister.settings import Settings
+from tests.support.builders import store_conversation
+from tests.support.chat_client import ChatClient, Rest
+from tests.support.eventually import eventually
+from tests.support.gateway import InProcessGateway
+from tests.support.persister import Persister
+from tests.support.tcp_proxy import TcpProxy
+
+pytestmark = pytest.mark.integration
+
+
+async def test_nothing_remains_of_a_connection_that_ended_while_it_joined(
+    settings: Settings, database: Database, mongo_proxy: TcpProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its history is still being read when it goes; what is read then must not put it into the room."""
+    monkeypatch.setattr(gateway_app, "start_logging", lambda *_: None)
+    monkeypatch.setattr(gateway_app, "calm_garbage_collector", lambda: None)
+    gateway_settings = GatewaySettings(
+        **settings.model_dump(include=set(GatewaySettings.model_fields) & set(type(settings).model_fields))
+        | {"mongodb_url": mongo_proxy.url},
+        auth_dev=True,
+    )
+    conversation = await store_conversation(database, {"alice": "member", "bob": "member"})
+    async with Persister(settings, database), InProcessGateway(gateway_settings) as gateway, Rest(gateway.url) as rest:
+        hub = gateway.parts.hub
+        alice_token, bob_token = await rest.token("alice", "alice"), await rest.token("bob", "bob")
+        async with ChatClient.connect(gateway.ws, bob_token) as bob:
+            await bob.join(conversation)
+            async with ChatClient.connect(gateway.ws, alice_token) as alice:
+                mongo_proxy.stall()
+                await alice.post({"type": "join_conversation", "conversationId": conversation})
+                await eventually(lambda: len(hub.rooms[conversation].joining) == 1)
+                alice.drop()
+            await eventually(lambda: list(hub.users) == ["bob"])
+            await mongo_proxy.heal()
+            await eventually(lambda: not hub.rooms[conversation].joining)
+            assert [member.user_id for member in hub.rooms[conversation].members] == ["bob"]
+        await eventually(lambda: not gateway.parts.sockets)
+        assert (hub.rooms, hub.connections, hub.users) == ({}, {}, {})
