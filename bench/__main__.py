@@ -38,9 +38,12 @@ class What(StrEnum):
     floor = "floor"
 
 
+SEEDED = (What.growth, What.history)  # these write to MongoDB themselves, so it must be known
+
+
 @dataclass(frozen=True)
 class Options:
-    """What was asked for."""
+    """What was asked for; nothing in `what` means all that is possible."""
 
     what: list[What]
     seconds: float
@@ -77,8 +80,9 @@ class Run:
             What.history: lambda: self._add(history(self.target, self.options.messages)),
             What.floor: self._floor,
         }
+        possible = [what for what in What if self.target.mongodb is not None or what not in SEEDED]
         for what, step in steps.items():
-            if what in self.options.what:
+            if what in (self.options.what or possible):
                 await step()
         summary(self.figures | self.floor, floor.ratios(self.figures, self.floor))
 
@@ -127,7 +131,7 @@ def main(
     The system is the one at --url, or that of `make run`, or, where none runs, one that is started and stopped here.
     """
     options = Options(
-        what or list(What),
+        what or [],
         seconds,
         in_flight or [1, EIGHT],
         rate,

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from bench.target import BenchError, Target, read_state
-from deploy.local.process import POLL, PORTS, Process, port_is_free
+from deploy.local.process import POLL, PORTS, Process, end_leftover, port_is_free
 from deploy.local.servers import run_dir
 
 READY = 180.0  # seconds; the first time server programs may have to be fetched
@@ -36,8 +36,9 @@ def folder() -> Path:
 async def started() -> AsyncIterator[Target]:
     """Started with empty data; stopped in the end."""
     home = folder() / "palabre"
-    _clear(home)
     process = Process("palabre", folder() / "palabre.pid.json", folder() / "palabre.log")
+    await end_leftover(process.pid_file)
+    _clear(home)
     environment = os.environ | SETTINGS | {"RUN_DIR": str(home), "PORT": str(_free_ports())}
     state = home / "state.json"
     print("Starting a Palabre of our own", flush=True)
@@ -58,8 +59,8 @@ async def started() -> AsyncIterator[Target]:
 
 def _clear(home: Path) -> None:
     """Empty data, but server programs that were fetched once are kept, for all runs of this checkout."""
-    if not (home / "lock").exists():
-        home.mkdir(parents=True, exist_ok=True)
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "state.json").unlink(missing_ok=True)  # of a run that was killed: nobody listens there any more
     for part in ("rabbitmq", "mongodb"):
         if not (home / part / "pid.json").exists():  # else it was left behind, and is ended by who starts the next
             shutil.rmtree(home / part, ignore_errors=True)
