@@ -186,6 +186,8 @@ class Peer:
     # ---------------------------------------------------------------------------------------- authenticating
 
     async def _authenticate(self, frame: frames.Authenticate) -> None:
+        if not self.user_id:
+            self._until.cancel()  # in time; what takes long from here on is not the client's fault
         try:
             identity = await self._gateway.verifier.verify(frame.token)
             if self.user_id and identity.user_id != self.user_id:

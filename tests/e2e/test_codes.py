@@ -32,7 +32,7 @@ async def quick(servers: tuple[Server, Server], tmp_path_factory: pytest.TempPat
         servers[0].url,
         servers[1].url,
         logs=Path(tmp_path_factory.mktemp("quick")),
-        AUTH_TIMEOUT="0.5",
+        AUTH_TIMEOUT="1",
         HEARTBEAT_INTERVAL="0.3",
         MAX_CONNECTIONS_PER_USER="2",
         SEND_TIMEOUT="2",
