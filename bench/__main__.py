@@ -17,7 +17,8 @@ from bench import chat, floor, palabre
 from bench.growth import growth
 from bench.history import history
 from bench.idle import idle
-from bench.report import Result, show, summary
+from bench.processes import resident
+from bench.report import Result, heading, memory, show, summary
 from bench.target import BenchError, Target, allow_many_sockets, from_urls, read_state
 from deploy.local.process import StartError
 
@@ -81,10 +82,12 @@ class Run:
             What.floor: self._floor,
         }
         possible = [what for what in What if self.target.mongodb is not None or what not in SEEDED]
+        head, before = heading(), resident(self.target.pids)
         for what, step in steps.items():
             if what in (self.options.what or possible):
                 await step()
-        summary(self.figures | self.floor, floor.ratios(self.figures, self.floor))
+        summary(head, self.figures | self.floor, floor.ratios(self.figures, self.floor))
+        memory(before, resident(self.target.pids))
 
     async def _add(self, measurement: Awaitable[Result]) -> Result:
         async with asyncio.timeout(LONGEST):

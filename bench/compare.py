@@ -15,7 +15,7 @@ import uvloop
 from bench import chat, palabre
 from bench.idle import MEMORY, idle
 from bench.peers import node
-from bench.report import Result, comparison
+from bench.report import Result, comparison, heading
 from bench.target import BenchError, Target, allow_many_sockets
 from deploy.local.process import StartError
 
@@ -82,6 +82,7 @@ def main(
 
 
 async def _run(loads: list[Callable[[Target], Awaitable[Result]]], rounds: int) -> bool:
+    head = heading()
     # The peer first: what it lacks is known before the larger system is started.
     async with node.started() as peer, palabre.started() as ours:
         sides = [Side("Palabre", ours), Side("Node, seed's design", peer)]
@@ -92,7 +93,7 @@ async def _run(loads: list[Callable[[Target], Awaitable[Result]]], rounds: int) 
                         result = await load(side.target)
                     side.add(result)
                     print(f"  round {number} of {rounds}  {side.name:<20} {result.title}", flush=True)
-    comparison({side.name: side.medians for side in sides}, rounds)
+    comparison(head, {side.name: side.medians for side in sides}, rounds)
     for side in sides:
         for fault in side.faults:
             print(f"  VIOLATED by {side.name}: {fault}")

@@ -27,6 +27,12 @@ def resident_bytes(pid: int) -> int | None:
         return None
 
 
+def resident(pids: dict[str, int]) -> dict[str, int]:
+    """The same of named processes, of those that can be read."""
+    sizes = {name: resident_bytes(pid) for name, pid in pids.items()}
+    return {name: size for name, size in sizes.items() if size is not None}
+
+
 class CpuMeter:
     """CPU seconds of named processes between `start` and `stop`, and of ourselves."""
 

@@ -1,8 +1,12 @@
 """What a measurement found, and how it is printed."""
 
 import os
+import platform
+import subprocess
 import sys
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
 
 
 @dataclass
@@ -61,10 +65,35 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:,.1f}" if abs(value) >= 10 else f"{value:,.2f}"
 
 
-def summary(figures: dict[str, float], ratios: dict[str, float]) -> None:
+def heading() -> str:
+    """What is measured, when, and on what; the load average is that of before."""
+    when = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    machine = (
+        f"{os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f} before, Python {platform.python_version()}"
+    )
+    return f"Commit {_commit()}, {when}, {machine}"
+
+
+def _commit() -> str:
+    """With a plus when something was changed since."""
+    ask = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty=+", "--exclude=*"]
+    try:
+        return subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def memory(before: dict[str, int], after: dict[str, int]) -> None:
+    """What each process held at first and at last."""
+    if before:
+        print(f"\n  {'memory, MiB':<56} {'at first':>10} {'at last':>9}")
+    for name, size in before.items():
+        print(f"  {name:<56} {number(size / 2**20):>10} {number(after.get(name, 0) / 2**20):>9}")
+
+
+def summary(head: str, figures: dict[str, float], ratios: dict[str, float]) -> None:
     """All figures in one table; beside each, how many times the floor of this machine it is."""
-    busy, _, _ = os.getloadavg()
-    print(f"\nSummary, on {os.cpu_count()} cores, load average {busy:.1f} at the end")
+    print(f"\nSummary\n{head}")
     print(f"  {'':<56} {'figure':>10} {'to floor':>9}")
     for name, value in figures.items():
         ratio = f"{ratios[name]:.1f}" if name in ratios else ""
@@ -72,11 +101,10 @@ def summary(figures: dict[str, float], ratios: dict[str, float]) -> None:
     sys.stdout.flush()
 
 
-def comparison(sides: dict[str, dict[str, float]], rounds: int) -> None:
+def comparison(head: str, sides: dict[str, dict[str, float]], rounds: int) -> None:
     """The figures that both have, and how many times better the first is: more a second, or less of anything else."""
     (name, ours), (other, theirs) = sides.items()
-    busy, _, _ = os.getloadavg()
-    print(f"\nMedians of {rounds}, on {os.cpu_count()} cores, load average {busy:.1f} at the end")
+    print(f"\nMedians of {rounds}\n{head}")
     print(f"  {'':<56} {name:>10} {other:>20} {'times better':>13}")
     for figure in (figure for figure in ours if figure in theirs):
         one, two = ours[figure], theirs[figure]
