@@ -76,7 +76,7 @@ class Run:
             What.fanout: lambda: self._add(
                 chat.fanout(self.target, self.options.seconds, self.options.members, self.options.fanout_rate)
             ),
-            What.elsewhere: lambda: self._add(chat.elsewhere(self.target, self.options.seconds)),
+            What.elsewhere: self._elsewhere,
             What.growth: lambda: self._add(growth(self.target, self.options.seconds, self.options.conversations)),
             What.history: lambda: self._add(history(self.target, self.options.messages)),
             What.floor: self._floor,
@@ -106,6 +106,10 @@ class Run:
         most = self.figures.get(f"acked/s, {EIGHT} in flight")
         if most is not None:
             await self._add(chat.latency(self.target, self.options.seconds, most / 2, "at half of the maximum"))
+
+    async def _elsewhere(self) -> None:
+        for members in (1, 2):
+            await self._add(chat.elsewhere(self.target, self.options.seconds, members))
 
     async def _floor(self) -> None:
         async with asyncio.timeout(LONGEST):

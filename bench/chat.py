@@ -1,8 +1,6 @@
 """People who talk: throughput, latency, and one large room."""
 
-import asyncio
-
-from bench.load import closed_loop, fixed_rate, measure
+from bench.load import closed_loop, fixed_rate, idling, measure
 from bench.report import Result, latencies, percentile
 from bench.room import Room, empty, fill
 from bench.target import FRONT, Target
@@ -62,6 +60,7 @@ async def fanout(target: Target, seconds: float, members: int, rate: float) -> R
     trickle = Result("")
     calm = await fill(target, "bench fan-out", people)
     try:
+        idle = await idling(target)
         await measure(target, trickle, [calm], lambda: fixed_rate(calm.members[:1], rate, seconds / 2))
     finally:
         empty([calm])
@@ -80,7 +79,7 @@ async def fanout(target: Target, seconds: float, members: int, rate: float) -> R
     ]
     result.figures[f"room of {members}: frames/s, flat out"] = flat_out / elapsed
     for phase, frames, used in (
-        ("at a trickle", len(calm.to_delivered), trickle.cpu_of(*FRONT)),
+        ("at a trickle", len(calm.to_delivered), trickle.cpu_above(idle, *FRONT)),
         ("flat out", flat_out, result.cpu_of(*FRONT)),
     ):
         if used and frames:
@@ -89,31 +88,30 @@ async def fanout(target: Target, seconds: float, members: int, rate: float) -> R
     return result
 
 
-async def elsewhere(target: Target, seconds: float) -> Result:
-    """What a gateway spends on the messages of rooms that have no member there."""
-    result = Result("Elsewhere: rooms of 2 on the first gateway, and what their messages cost the second")
-    if len(target.urls) < 2 or "gateway-2" not in target.pids:
+async def elsewhere(target: Target, seconds: float, members: int) -> Result:
+    """What a gateway spends on the messages of rooms that have no member there. A room of one has nobody to notify."""
+    result = Result(f"Elsewhere: rooms of {members} on the first gateway, and what their messages cost the second")
+    second = "gateway-2"
+    if len(target.urls) < 2 or second not in target.pids:
         result.rows = [("CPU a message", "unknown: it takes two gateways on this machine")]
         return result
-    idle = Result("")
-    people = await target.people(20)
+    people = await target.people(ROOMS * members)
     first = [target.urls[0][1]]
-    rooms = [await fill(target, f"bench elsewhere {n}", people[2 * n : 2 * n + 2], first) for n in range(10)]
+    groups = [people[n * members : (n + 1) * members] for n in range(ROOMS)]
+    rooms = [await fill(target, f"bench elsewhere {n}", group, first) for n, group in enumerate(groups)]
     try:
-        await measure(target, idle, rooms, lambda: asyncio.sleep(seconds))
-        elapsed = await measure(target, result, rooms, lambda: closed_loop(rooms, 2, 8, seconds))
+        idle = await idling(target)
+        elapsed = await measure(target, result, rooms, lambda: closed_loop(rooms, SENDERS, 8, seconds))
     finally:
         empty(rooms)
-    idling = idle.cpu["gateway-2"]
-    used = result.cpu["gateway-2"] - idling
-    each = used * 1e6 / max(result.messages, 1)
+    each = result.cpu_above(idle, second) * 1e6 / max(result.messages, 1)
     result.rows += [
         ("stored /s", f"{result.messages / elapsed:,.0f}"),
-        ("second gateway's CPU a second, before", f"{idling * 1000 / seconds:,.1f} ms"),
+        ("second gateway's CPU a second, before", f"{idle[second] * 1000:,.1f} ms"),
         ("second gateway's CPU a message, above that", f"{each:,.1f} µs"),
     ]
-    result.figures["gateway CPU ms a second while nothing happens"] = idling * 1000 / seconds
-    result.figures["gateway CPU µs a message without a member there"] = each
+    result.figures["gateway CPU ms a second while nothing happens"] = idle[second] * 1000
+    result.figures[f"gateway CPU µs a message elsewhere, rooms of {members}"] = each
     return result
 
 

@@ -11,6 +11,7 @@ from bench.target import Target
 from bench.wire import Frame
 
 MOST_MESSAGES = 1_000_000  # of one measurement, whatever the seconds
+IDLING = 3.0  # seconds
 
 
 async def closed_loop(rooms: list[Room], senders: int, in_flight: int, seconds: float) -> None:
@@ -52,8 +53,16 @@ async def measure(target: Target, result: Result, rooms: list[Room], load: Calla
     start = time.perf_counter()
     await load()
     await settle(rooms)
-    result.cpu = meter.stop()
+    result.cpu, result.seconds = meter.stop(), time.perf_counter() - start
     refuse_limits(rooms)
     result.messages = sum(len(room.acknowledged) for room in rooms)
     result.faults = [fault for room in rooms for fault in room.check()]
     return max(max(room.last_answer for room in rooms) - start, 0.001)
+
+
+async def idling(target: Target) -> dict[str, float]:
+    """CPU seconds that each process uses in a second in which nothing is sent: probes, heartbeats."""
+    meter = CpuMeter(target.pids)
+    meter.start()
+    await asyncio.sleep(IDLING)
+    return {name: used / IDLING for name, used in meter.stop().items()}

@@ -19,6 +19,7 @@ class Result:
     title: str
     rows: list[tuple[str, str]] = field(default_factory=list)
     cpu: dict[str, float] = field(default_factory=dict)
+    seconds: float = 0.0  # in which that was used
     messages: int = 0
     unit: str = "message"
     count: int = 0
@@ -28,6 +29,11 @@ class Result:
     def cpu_of(self, *kinds: str) -> float:
         """CPU seconds of all processes of these kinds: `gateway`, `persister` …"""
         return sum(seconds for name, seconds in self.cpu.items() if name.startswith(kinds))
+
+    def cpu_above(self, idle: dict[str, float], *kinds: str) -> float:
+        """The same without what they use by themselves: `idle` is in seconds a second."""
+        names = [name for name in self.cpu if name.startswith(kinds)]
+        return sum(self.cpu[name] - idle.get(name, 0.0) * self.seconds for name in names)
 
 
 def latencies(name: str, delays: list[float]) -> list[tuple[str, str]]:
