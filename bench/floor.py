@@ -24,11 +24,12 @@ from services.amqp.declarations import exchange_declaration, queue_binding, queu
 
 FRAME = b"\x81\x7e\x01\x2c" + b"x" * 300  # a message of ordinary length, prepared
 SOCKETS, TOGETHER = 200, 8
-PUBLISHED, PUBLISH_BATCH = 5000, 100
+PUBLISHED, PUBLISH_BATCH, ALONE = 5000, 100, 100
 INSERTS = {1: 300, 20: 100, 200: 30}  # documents of one insert: how many inserts
 SYNCS = 200
 
 SEND, SEND_TOGETHER = "floor: send of a frame, CPU µs", f"floor: send of {TOGETHER} in one write, CPU µs a frame"
+PUBLISH_ALONE = "floor: AMQP publish and confirm, one by one, ms"
 PUBLISH_CLIENT = "floor: AMQP publish and confirm, our client's CPU µs"
 PUBLISH_BROKER = "floor: AMQP publish and confirm, broker's CPU µs"
 SYNC = "floor: fdatasync, ms"
@@ -36,6 +37,10 @@ SYNC = "floor: fdatasync, ms"
 
 def _insert(batch: int) -> str:
     return f"floor: MongoDB majority insert, {batch} at once, µs a document"
+
+
+def _insert_cpu(batch: int, side: str) -> str:
+    return f"floor: MongoDB majority insert, {batch} at once, {side}'s CPU µs"
 
 
 async def floor(target: Target) -> Result:
@@ -47,7 +52,7 @@ async def floor(target: Target) -> Result:
     if target.amqp is not None:
         figures |= await _publishes(target.amqp, target.pids.get("rabbitmq"))
     if target.mongodb is not None:
-        figures |= await _inserts(target.mongodb)
+        figures |= await _inserts(target.mongodb, target.pids.get("mongodb"))
     result.rows = [(name.removeprefix("floor: "), number(value)) for name, value in figures.items()]
     return result
 
@@ -60,6 +65,8 @@ def ratios(figures: dict[str, float], floor: dict[str, float]) -> dict[str, floa
             least = floor.get(SEND_TOGETHER if "flat out" in name else SEND)
         elif "CPU µs a message" in name and name.startswith("rabbitmq"):
             least = floor.get(PUBLISH_BROKER)
+        elif "CPU µs a message" in name and name.startswith("mongodb"):
+            least = floor.get(_insert_cpu(20, "server"))
         elif name.startswith("send → delivered p50"):
             inserted = floor.get(_insert(1))
             least = inserted / 1000 if inserted is not None else None  # nothing is told before it is stored
@@ -138,6 +145,10 @@ async def _publishes(url: str, pid: int | None) -> dict[str, float]:
                 await channel.call(queue_declaration(queue))
                 await channel.call(queue_binding(Binding(name, queue.name, "#")))
             await channel.publish(batch)
+            start = time.perf_counter()
+            for message in batch[:ALONE]:
+                await channel.publish([message])
+            alone = (time.perf_counter() - start) / ALONE
             before, mine, start = _cpu(pid), time.process_time(), time.perf_counter()
             for _ in range(PUBLISHED // PUBLISH_BATCH):
                 await channel.publish(batch)
@@ -148,7 +159,7 @@ async def _publishes(url: str, pid: int | None) -> dict[str, float]:
             for queue in queues:
                 await channel.call(commands.Queue.Delete(queue=queue.name))
             await channel.call(commands.Exchange.Delete(exchange=name))
-    figures = {PUBLISH_CLIENT: mine * 1e6 / PUBLISHED}
+    figures = {PUBLISH_ALONE: alone * 1000, PUBLISH_CLIENT: mine * 1e6 / PUBLISHED}
     if pid is not None:
         figures[PUBLISH_BROKER] = broker * 1e6 / PUBLISHED
     return figures | {f"floor: AMQP messages/s, {PUBLISH_BATCH} in flight": PUBLISHED / elapsed}
@@ -170,7 +181,7 @@ async def _channel(url: str) -> AsyncIterator[Channel]:
 # ------------------------------------------------------------------------------------------------------ the database
 
 
-async def _inserts(url: str) -> dict[str, float]:
+async def _inserts(url: str, pid: int | None) -> dict[str, float]:
     """Microseconds a document, acknowledged by the majority and journaled."""
     name = f"bench_floor_{uuid.uuid4().hex[:8]}"
     figures: dict[str, float] = {}
@@ -180,10 +191,14 @@ async def _inserts(url: str) -> dict[str, float]:
             await collection.insert_one(_document())
             for batch, times in INSERTS.items():
                 rounds = [[_document() for _ in range(batch)] for _ in range(times)]
-                start = time.perf_counter()
+                before, mine, start = _cpu(pid), time.process_time(), time.perf_counter()
                 for documents in rounds:
                     await collection.insert_many(documents, ordered=True)
-                figures[_insert(batch)] = (time.perf_counter() - start) * 1e6 / (batch * times)
+                mine, elapsed = time.process_time() - mine, time.perf_counter() - start
+                figures[_insert(batch)] = elapsed * 1e6 / (batch * times)
+                figures[_insert_cpu(batch, "client")] = mine * 1e6 / (batch * times)
+                if pid is not None:
+                    figures[_insert_cpu(batch, "server")] = (_cpu(pid) - before) * 1e6 / (batch * times)
         finally:
             await client.drop_database(name)
     return figures
