@@ -3,11 +3,13 @@
 import asyncio
 import os
 import socket
+import subprocess
+import sys
 import tempfile
 import time
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from typing import Any
 
 from pamqp import commands
@@ -28,7 +30,10 @@ PUBLISHED, PUBLISH_BATCH, ALONE = 5000, 100, 100
 INSERTS = {1: 300, 20: 100, 200: 30}  # documents of one insert: how many inserts
 SYNCS = 200
 
-SEND, SEND_TOGETHER = "floor: send of a frame, CPU µs", f"floor: send of {TOGETHER} in one write, CPU µs a frame"
+SEND_ROUNDS, SEND_PAUSE, READER_TIMEOUT = 20, 0.02, 10.0
+SEND = "floor: send of a frame, CPU µs"
+SEND_WAITED = "floor: send of a frame to a reader that waits, CPU µs"
+SEND_TOGETHER = f"floor: send of {TOGETHER} in one write, CPU µs a frame"
 PUBLISH_ALONE = "floor: AMQP publish and confirm, one by one, ms"
 PUBLISH_CLIENT = "floor: AMQP publish and confirm, our client's CPU µs"
 PUBLISH_BROKER = "floor: AMQP publish and confirm, broker's CPU µs"
@@ -48,6 +53,7 @@ async def floor(target: Target) -> Result:
     result = Result("The floor of this machine")
     figures = result.figures
     figures[SEND], figures[SEND_TOGETHER] = await asyncio.to_thread(_sends)
+    figures[SEND_WAITED] = await asyncio.to_thread(_sends_waited)
     figures[SYNC] = await asyncio.to_thread(_sync) * 1000
     if target.amqp is not None:
         figures |= await _publishes(target.amqp, target.pids.get("rabbitmq"))
@@ -62,7 +68,7 @@ def ratios(figures: dict[str, float], floor: dict[str, float]) -> dict[str, floa
     found = {}
     for name, value in figures.items():
         if "gateway CPU µs a frame" in name:
-            least = floor.get(SEND_TOGETHER if "flat out" in name else SEND)
+            least = floor.get(SEND_TOGETHER if "flat out" in name else SEND_WAITED)
         elif "CPU µs a message" in name and name.startswith("rabbitmq"):
             least = floor.get(PUBLISH_BROKER)
         elif "CPU µs a message" in name and name.startswith("mongodb"):
@@ -111,6 +117,26 @@ def _send_all(pairs: list[tuple[socket.socket, socket.socket]], together: int, r
             while left:
                 left -= len(far.recv(left))
     return spent * 1e6 / (rounds * len(pairs) * together)
+
+
+def _sends_waited() -> float:
+    """CPU µs a frame, one by one, to sockets of a process that sleeps until they come: as at a trickle."""
+    spent = 0.0
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=SOCKETS))
+        listener.settimeout(READER_TIMEOUT)
+        drain = [sys.executable, "-m", "bench.drain", str(listener.getsockname()[1]), str(SOCKETS)]
+        stack.enter_context(subprocess.Popen(drain))  # it ends when the sockets are closed, before it is waited for
+        peers = [stack.enter_context(listener.accept()[0]) for _ in range(SOCKETS)]
+        for peer in peers:
+            peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for _ in range(SEND_ROUNDS):
+            time.sleep(SEND_PAUSE)  # until it sleeps
+            start = time.thread_time()
+            for peer in peers:
+                peer.send(FRAME)
+            spent += time.thread_time() - start
+    return spent * 1e6 / (SEND_ROUNDS * SOCKETS)
 
 
 # --------------------------------------------------------------------------------------------------------- the disk
