@@ -3,7 +3,7 @@
 from bench.load import closed_loop, fixed_rate, idling, measure
 from bench.report import Result, latencies, percentile
 from bench.room import Room, empty, fill
-from bench.target import FRONT, Target
+from bench.target import FRONT, BenchError, Target
 
 ROOMS, MEMBERS, SENDERS = 10, 10, 2  # senders of each room
 PROCESSES = ("gateway", "persister", "notifier", "rabbitmq", "mongodb", "node", "postgresql")
@@ -104,6 +104,8 @@ async def elsewhere(target: Target, seconds: float, members: int) -> Result:
         elapsed = await measure(target, result, rooms, lambda: closed_loop(rooms, SENDERS, 8, seconds))
     finally:
         empty(rooms)
+    if second not in idle or second not in result.cpu:
+        raise BenchError(f"{second} ended meanwhile.")
     each = result.cpu_above(idle, second) * 1e6 / max(result.messages, 1)
     result.rows += [
         ("stored /s", f"{result.messages / elapsed:,.0f}"),

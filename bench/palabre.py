@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from bench.target import BenchError, Target, read_state
-from deploy.local.process import POLL, PORTS, Process, end_leftover, port_is_free
+from deploy.local.process import POLL, Process, end_leftover, free_port, port_is_free
 from deploy.local.servers import run_dir
 
 READY = 180.0  # seconds; the first time server programs may have to be fetched
@@ -71,8 +71,9 @@ def _clear(home: Path) -> None:
 
 
 def _free_ports() -> int:
-    """The first of as many free ports as there are gateways."""
-    for port in range(PORTS.start, PORTS.stop, 10):
+    """The first of as many free ports as there are gateways; any, so that two of us rarely choose the same."""
+    for _ in range(100):
+        port = free_port()
         if all(port_is_free(port + number) for number in range(GATEWAYS)):
             return port
     raise BenchError("There are no free ports for the gateways.")
