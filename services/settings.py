@@ -38,7 +38,9 @@ class ServiceSettings(BaseSettings):
         description="queues that commands are spread over; the same for all services, and not to be changed later",
     )
     host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0 in a container")
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least severe line logged")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="least severe line logged; debug adds one for each message"
+    )
     log_format: Literal["auto", "json", "text"] = Field("auto", description="auto: text on a terminal, else JSON")
     shutdown_timeout: float = Field(30.0, gt=0, description="seconds that a stop may take after SIGTERM")
 
