@@ -19,6 +19,7 @@ from services.gateway.settings import Settings
 from services.gateway.wire import prepare
 from tests.support.builders import make_message
 from tests.support.counting import Calls, counted_tasks
+from tests.support.eventually import eventually
 
 
 class CountingSocket:
@@ -121,7 +122,7 @@ async def test_a_hundred_commands_of_a_conversation_are_two_amqp_messages() -> N
         for command in sent[1:]:
             ingress.submit(command, lambda _: None)
         broker.confirmed.set()
-        await asyncio.sleep(0.01)
+        await eventually(lambda: len(broker.published) == 2)
     assert [len(list(commands.unpack(message.body))) for message in broker.published] == [1, 99]
     assert sum(tasks.values()) == 1, tasks
 
@@ -135,8 +136,7 @@ async def test_commands_under_load_are_at_most_one_amqp_message_a_partition(conv
         for number in range(1000):
             ingress.submit(make_message(f"c{number % conversations}"), lambda _: None)
         broker.confirmed.set()
-        await asyncio.sleep(0.01)
-    assert sum(len(list(commands.unpack(m.body))) for m in broker.published) == 1000
+        await eventually(lambda: sum(len(commands.unpack(m.body)) for m in broker.published) == 1000)
     assert len(broker.published) <= settings.partitions
     assert sum(tasks.values()) <= settings.partitions, tasks
 
