@@ -125,9 +125,9 @@ def routing_key(command: AnyCommand, partitions: int) -> str:
     return f"{command.type}.{partition_of(command.key, partitions):02d}"
 
 
-def pack(commands: Iterable[AnyCommand]) -> bytes:
+def pack(lines: Iterable[bytes]) -> bytes:
     """The body of one AMQP message: one command a line, as `encode` writes it."""
-    return b"\n".join(command.encode() for command in commands)
+    return b"\n".join(lines)
 
 
 def unpack(body: bytes) -> list[bytes]:

@@ -181,7 +181,7 @@ class Ingress:
                 Outgoing(
                     self._broker.topology.commands.name,
                     batch[0].routing_key,
-                    b"\n".join([queued.line for queued in batch]),
+                    commands.pack([queued.line for queued in batch]),
                     content_type="application/x-ndjson",
                     mandatory=True,
                 ),

@@ -78,7 +78,7 @@ class Tap:
         await self.put(
             self.topology.commands.name,
             commands.routing_key(batch[0], self.topology.partitions),
-            commands.pack(batch),
+            commands.pack([command.encode() for command in batch]),
         )
 
     async def put(self, exchange: str, routing_key: str, body: bytes) -> None:

@@ -27,12 +27,12 @@ def send(number: int = 0, content: str = "Bonjour") -> commands.SendMessage:
 
 def test_pack_and_unpack():
     sent = [send(1), send(2, "two\nlines \u2028 and 👍"), send(3)]
-    lines = commands.unpack(commands.pack(sent))
+    lines = commands.unpack(commands.pack([command.encode() for command in sent]))
     assert [commands.decode(line) for line in lines] == sent
 
 
 def test_a_single_command_is_its_own_body():
-    assert commands.pack([send()]) == send().encode()
+    assert commands.pack([send().encode()]) == send().encode()
     assert commands.unpack(b"") == []
 
 
