@@ -147,7 +147,6 @@ class Egress:
             self.hub.unhealed(conversation_id)
             self.hub.behind(conversation_id, below - 1)
             return
-        logger().info("hole healed", conversation=conversation_id, above=above, below=below, found=len(found))
         if len(found) < until - above - 1:
             # Stored messages have no holes, so the conversation was deleted meanwhile: there is nothing to wait for.
             self.hub.give_up(conversation_id, below - 1)
@@ -160,10 +159,14 @@ class Egress:
                     command_id=message.id, message_id=message.id, seq=message.seq, created_at=message.created_at
                 ),
             )
-        self.hub.fill(conversation_id, [_numbered(message) for message in found])
         if until < below:
-            await asyncio.sleep(HEAL_PAUSE)  # for the sockets to take them
+            await asyncio.sleep(HEAL_PAUSE)  # for the sockets to take the portion before
+            self.hub.fill(conversation_id, [_numbered(message) for message in found])
             self.hub.behind(conversation_id, below - 1)
+            return
+        self.hub.fill(conversation_id, [_numbered(message) for message in found])
+        metrics.HOLES.inc()
+        logger().info("hole healed", conversation=conversation_id, up_to=below - 1)
 
     async def catch_up(self) -> None:
         """Fetch what RabbitMQ did not bring: messages, and the end of memberships."""

@@ -167,7 +167,6 @@ class Hub:
         for message in messages:
             if message.seq > room.last:
                 room.held.setdefault(message.seq, message)
-        metrics.HOLES.inc()
         self._advance(conversation_id, room)
 
     def give_up(self, conversation_id: str, head: int) -> None:

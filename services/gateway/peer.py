@@ -62,7 +62,7 @@ class Peer:
         self._waiting: deque[str | bytes] | None = None
         self._code = 0
         self.gone = False
-        self._limited = float("-inf")  # when a refusal was logged last
+        self._limited = float("-inf")  # when RATE_LIMITED was logged last
         self._until = loop.call_later(
             gateway.settings.auth_timeout,
             self.close,
@@ -153,8 +153,12 @@ class Peer:
         if isinstance(frame, frames.SendMessage):
             self.outbox.send(message_error(frame, refusal))
         elif isinstance(frame, frames.Authenticate):
+            metrics.REFUSALS.labels(refusal.code).inc()
             self.outbox.send(frames.AuthError(request_id=frame.request_id, error=refusal.detail, code=refusal.code))
-            self.close(CloseCode.BROKER_LOST, "authentication is away")  # not the client's fault: come back
+            if refusal.code in (ErrorCode.UNAVAILABLE, ErrorCode.INTERNAL):
+                self.close(CloseCode.BROKER_LOST, "authentication is away")  # not the client's fault: come back
+            else:
+                self.close(CloseCode.AUTHENTICATION_FAILED, "authentication failed")
         else:
             self.outbox.send(error_frame(refusal, frame.request_id, conversation_id))
 
@@ -188,19 +192,9 @@ class Peer:
     async def _authenticate(self, frame: frames.Authenticate) -> None:
         if not self.user_id:
             self._until.cancel()  # in time; what takes long from here on is not the client's fault
-        try:
-            identity = await self._gateway.verifier.verify(frame.token)
-            if self.user_id and identity.user_id != self.user_id:
-                raise Refusal(ErrorCode.INVALID_TOKEN, "A connection belongs to one user for its life.")
-        except Refusal as refusal:
-            self._say_refused(refusal, None)
-            metrics.REFUSALS.labels(refusal.code).inc()
-            self.outbox.send(frames.AuthError(request_id=frame.request_id, error=refusal.detail, code=refusal.code))
-            if refusal.code is ErrorCode.UNAVAILABLE:
-                self.close(CloseCode.BROKER_LOST, "authentication is away")  # not the client's fault: come back
-            else:
-                self.close(CloseCode.AUTHENTICATION_FAILED, "authentication failed")
-            return
+        identity = await self._gateway.verifier.verify(frame.token)
+        if self.user_id and identity.user_id != self.user_id:
+            raise Refusal(ErrorCode.INVALID_TOKEN, "A connection belongs to one user for its life.")
         # Before anything is told to this connection, so that `authenticated` comes first.
         await self._gateway.profiles.store(identity.profile)
         if self.gone:
@@ -312,10 +306,11 @@ class Peer:
         frame = refused.frame
         if not isinstance(frame, frames.Error | frames.MessageError | frames.AuthError):
             return
-        now = self._loop.time()
-        if frame.code is ErrorCode.RATE_LIMITED and now - self._limited < LIMITED_LINE:
-            return  # a flood of frames must not become one of lines
-        self._limited = now
+        if frame.code is ErrorCode.RATE_LIMITED:
+            now = self._loop.time()
+            if now - self._limited < LIMITED_LINE:
+                return  # a flood of frames must not become one of lines
+            self._limited = now
         self._say_refused(Refusal(frame.code, frame.error), getattr(frame, "conversation_id", None))
 
     def _say_refused(self, refusal: Refusal, conversation_id: str | None) -> None:
