@@ -38,6 +38,7 @@ class Egress:
         self._settings = settings
         self._history = history
         self._ingress = ingress
+        self._here = ingress.gateway_id
         self._inbox = Inbox()
         self._notified: OrderedDict[str, None] = OrderedDict()
         self._healing: set[asyncio.Task[None]] = set()
@@ -71,7 +72,7 @@ class Egress:
     def _read(self, body: bytes) -> None:
         # Whatever is wrong with one item, all others go on; the history has what it told of.
         try:
-            for item, data in fanout.unpack(body):
+            for item, data in fanout.unpack(body, self._concerns_us):
                 try:
                     self._handle(item, data)
                 except Exception:
@@ -81,11 +82,20 @@ class Egress:
             metrics.FAILED.inc()
             logger().error("undecodable fan-out", reason=complaint(error))
 
+    def _concerns_us(self, header: dict[str, Any]) -> bool:
+        """Whether somebody here is to be told. Most of what comes concerns the people of other gateways."""
+        match header.get("kind"):
+            case "message.created":
+                return str(header.get("conversationId")) in self.hub.rooms or header.get("gatewayId") == self._here
+            case "notification":
+                return not self.hub.users.keys().isdisjoint(header.get("unread", ()))
+        return True
+
     def _handle(self, item: fanout.Item, data: bytes) -> None:
         match item:
             case fanout.MessageCreated():
                 # First the sender's answer, then the message: a sender sees itself after its message_sent.
-                if item.gateway_id == self._ingress.gateway_id:
+                if item.gateway_id == self._here:
                     self._ingress.answer(item.message_id, item)
                 if item.conversation_id in self.hub.rooms:
                     age = (datetime.now(UTC) - item.created_at).total_seconds()
