@@ -4,7 +4,6 @@ They travel on `chat.commands`, one JSON object a line, up to `BATCH_COMMANDS` o
 message, with the routing key `<entity>.<verb>.<partition>`. They are internal: integrators write over REST.
 """
 
-from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
@@ -123,16 +122,6 @@ _command: TypeAdapter[AnyCommand] = TypeAdapter(Annotated[AnyCommand, Field(disc
 def routing_key(command: AnyCommand, partitions: int) -> str:
     """`<entity>.<verb>.<partition>`, as `message.send.07`."""
     return f"{command.type}.{partition_of(command.key, partitions):02d}"
-
-
-def pack(lines: Iterable[bytes]) -> bytes:
-    """The body of one AMQP message: one command a line, as `encode` writes it."""
-    return b"\n".join(lines)
-
-
-def unpack(body: bytes) -> list[bytes]:
-    """The lines of one AMQP message, each to be given to `decode`, so that a bad one does not spoil the others."""
-    return [line for line in body.split(b"\n") if line]
 
 
 def decode(line: bytes) -> AnyCommand:

@@ -57,6 +57,7 @@ def create_app(settings: Settings) -> FastAPI:
                 ("broker", broker.run()),
                 ("egress", gateway.egress.run()),
                 ("recheck", gateway.egress.keep_up()),
+                ("commands", ingress.run()),
                 ("answers", ingress.give_up_late()),
                 ("housekeeping", keep_house(gateway)),
             )

@@ -1,21 +1,24 @@
 """Commands on their way to the persister, and who waits for each answer.
 
-For each partition one AMQP message is in flight; commands that come meanwhile leave together in the next one. So the order
-of a conversation is the order of arrival, and batches grow by themselves when there is much to do. A command keeps its id
-however often it is published: the persister finds it again.
+They leave in rounds: one write with an AMQP message for each partition that has some, and while its confirms are awaited,
+the next round gathers. So the order of a conversation is the order of arrival, and batches grow by themselves when there is
+much to do; then rounds also keep a little apart, since an AMQP message costs the broker as much as twenty commands. A
+command keeps its id however often it is published: the persister finds it again.
 """
 
 import asyncio
+import itertools
+import math
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import uuid_utils
 
-from contracts import commands, fanout, ids, shape
+from contracts import commands, fanout, ids, lines, shape
 from contracts.commands import AnyCommand
 from contracts.errors import ErrorCode, Refusal
 from contracts.limits import BATCH_BYTES, BATCH_COMMANDS
@@ -26,7 +29,9 @@ from services.telemetry import logger
 
 Answer = fanout.Reply | fanout.MessageCreated
 TICK = 0.1  # seconds between looks for commands that were given up
-PAUSE = 0.2  # seconds before a batch that could not be published is tried again
+ROUND = 0.02  # seconds from one round to the next, while there are many commands
+BUSY = 12  # commands within such a time: from then on it is worth waiting for others
+PAUSE = 0.2  # seconds before what could not be published is tried again
 
 
 @dataclass(slots=True)
@@ -48,6 +53,7 @@ class Queued(NamedTuple):
 
     id: str
     type: str
+    partition: int
     routing_key: str
     line: bytes
 
@@ -60,8 +66,8 @@ class Ingress:
         self._broker = broker
         self._gateway_id = gateway_id
         self._pending: dict[str, Pending] = {}  # in the order of their deadlines, since all have the same time
-        self._queues: dict[int, deque[Queued]] = {}
-        self._publishing: set[asyncio.Task[None]] = set()
+        self._queue: deque[Queued] = deque()
+        self._some = asyncio.Event()
 
     @property
     def gateway_id(self) -> str:
@@ -87,17 +93,10 @@ class Ingress:
             raise Refusal(ErrorCode.UNAVAILABLE, "Too many requests wait for their answer.")
         partition = ids.partition_of(command.key, self._settings.partitions)
         routing_key = commands.routing_key(command, self._settings.partitions)
-        queued = Queued(command.id, command.type, routing_key, command.encode())
+        self._queue.append(Queued(command.id, command.type, partition, routing_key, command.encode()))
+        self._some.set()
         self._pending[command.id] = Pending(answered, time.monotonic() + self._settings.send_timeout)
         metrics.PENDING.set(len(self._pending))
-        queue = self._queues.get(partition)
-        if queue is not None:
-            queue.append(queued)
-            return
-        self._queues[partition] = deque([queued])
-        task = asyncio.create_task(self._publish(partition))
-        self._publishing.add(task)
-        task.add_done_callback(self._publishing.discard)
 
     async def request(self, command: AnyCommand) -> Answer:
         """Submit, and wait for the answer.
@@ -137,6 +136,20 @@ class Ingress:
         while self._pending:
             await asyncio.sleep(0.02)  # only while draining
 
+    async def run(self) -> None:
+        """Publish what is submitted, until cancelled."""
+        recent, last = 0.0, 0.0
+        while True:
+            if not self._queue:
+                self._some.clear()
+                await self._some.wait()
+            begun = time.monotonic()
+            taken = await self._publish_round()
+            recent = recent * math.exp((last - begun) / ROUND) + taken
+            last = begun
+            if recent >= BUSY:
+                await asyncio.sleep(begun + ROUND - time.monotonic())
+
     async def give_up_late(self) -> None:
         """Answer TIMEOUT (or UNAVAILABLE, if it surely never left) when the time is up; until cancelled."""
         while True:
@@ -154,54 +167,72 @@ class Ingress:
                 metrics.PENDING.set(len(self._pending))
                 logger().warning("commands given up", count=len(late))
 
-    async def _publish(self, partition: int) -> None:
-        queue = self._queues[partition]
-        while queue:
-            batch = [queued for queued in _next_batch(queue) if queued.id in self._pending]
-            try:
-                if batch and not await self._publish_batch(batch):
-                    queue.extendleft(reversed(batch))
-                    await asyncio.sleep(PAUSE)
-            except Exception:
-                # Whatever is wrong with these, those behind them go on.
-                logger().exception("commands failed", count=len(batch))
-                for queued in batch:
-                    pending = self._pending.pop(queued.id, None)
-                    if pending is not None:
-                        pending.answered(Refusal(ErrorCode.INTERNAL))
-        del self._queues[partition]
+    async def _publish_round(self) -> int:
+        """Everything that waits, in one write; returns how many. What could not be published goes back to the head."""
+        parts = _parts(self._queue, self._pending)
+        try:
+            left = await self._publish_parts(parts)
+        except Exception:
+            # Whatever is wrong with these, those behind them go on.
+            logger().exception("commands failed", count=sum(map(len, parts)))
+            for queued in itertools.chain.from_iterable(parts):
+                pending = self._pending.pop(queued.id, None)
+                if pending is not None:
+                    pending.answered(Refusal(ErrorCode.INTERNAL))
+            return 0
+        if left:
+            self._queue.extendleft(queued for part in reversed(left) for queued in reversed(part))
+            await asyncio.sleep(PAUSE)
+        return sum(map(len, parts))
 
-    async def _publish_batch(self, batch: list[Queued]) -> bool:
+    async def _publish_parts(self, parts: list[list[Queued]]) -> list[list[Queued]]:
+        """Publish each part as one AMQP message; those that could not be."""
+        if not parts:
+            return []
         connected = self._broker.publisher.up.is_set()
         if connected:
-            for queued in batch:
+            for queued in itertools.chain.from_iterable(parts):
                 self._pending[queued.id].handed_over = True
+        exchange = self._broker.topology.commands.name
         try:
-            await self._broker.publish(
-                Outgoing(
-                    self._broker.topology.commands.name,
-                    batch[0].routing_key,
-                    commands.pack([queued.line for queued in batch]),
-                    content_type="application/x-ndjson",
-                    mandatory=True,
-                ),
+            await self._broker.publish_all(
+                [
+                    Outgoing(
+                        exchange,
+                        part[0].routing_key,
+                        lines.pack([queued.line for queued in part]),
+                        content_type="application/x-ndjson",
+                        mandatory=True,
+                    )
+                    for part in parts
+                ],
                 timeout=self._settings.send_timeout,
             )
         except (BrokerAway, Unroutable) as error:
+            if isinstance(error, Unroutable) and len(parts) > 1:
+                # One partition has no queue: the others need not wait for it.
+                return [part for single in parts for part in await self._publish_parts([single])]
             if connected:
-                logger().warning("commands not published", count=len(batch), reason=str(error))
-            return False
-        metrics.COMMAND_BATCH.observe(len(batch))
-        return True
+                logger().warning("commands not published", count=sum(map(len, parts)), reason=str(error))
+            return parts
+        for part in parts:
+            metrics.COMMAND_BATCH.observe(len(part))
+        return []
 
 
-def _next_batch(queue: deque[Queued]) -> list[Queued]:
-    """The commands at the head of the queue that can share an AMQP message: of one type, not too many."""
-    batch = [queue.popleft()]
-    size = len(batch[0].line)
-    while queue and len(batch) < BATCH_COMMANDS and queue[0].type == batch[0].type:
-        size += len(queue[0].line)
-        if size > BATCH_BYTES:
-            break
-        batch.append(queue.popleft())
-    return batch
+def _parts(queue: deque[Queued], wanted: Container[str]) -> list[list[Queued]]:
+    """Take everything that is still wanted: what can share an AMQP message together, each partition in its order."""
+    parts: list[list[Queued]] = []
+    last: dict[int, tuple[list[Queued], int]] = {}  # of each partition, with its size
+    while queue:
+        queued = queue.popleft()
+        if queued.id not in wanted:
+            continue
+        part, size = last.get(queued.partition, ([], 0))
+        size += len(queued.line)
+        if not part or part[0].type != queued.type or len(part) == BATCH_COMMANDS or size > BATCH_BYTES:
+            part, size = [], len(queued.line)
+            parts.append(part)
+        part.append(queued)
+        last[queued.partition] = part, size
+    return parts

@@ -8,7 +8,7 @@ from typing import Any, Self
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage, AbstractQueue
 
-from contracts import commands, fanout
+from contracts import commands, fanout, lines
 from contracts.commands import AnyCommand, StoreProfile
 from contracts.topology import Topology
 from services.amqp import connect, declare
@@ -78,7 +78,7 @@ class Tap:
         await self.put(
             self.topology.commands.name,
             commands.routing_key(batch[0], self.topology.partitions),
-            commands.pack([command.encode() for command in batch]),
+            lines.pack([command.encode() for command in batch]),
         )
 
     async def put(self, exchange: str, routing_key: str, body: bytes) -> None:

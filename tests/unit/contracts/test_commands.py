@@ -7,7 +7,7 @@ from zlib import crc32
 import pytest
 from pydantic import ValidationError
 
-from contracts import commands
+from contracts import commands, lines
 from contracts.conversation import Profile
 from contracts.ids import partition_of
 
@@ -27,17 +27,17 @@ def send(number: int = 0, content: str = "Bonjour") -> commands.SendMessage:
 
 def test_pack_and_unpack():
     sent = [send(1), send(2, "two\nlines \u2028 and 👍"), send(3)]
-    lines = commands.unpack(commands.pack([command.encode() for command in sent]))
-    assert [commands.decode(line) for line in lines] == sent
+    packed = lines.pack([command.encode() for command in sent])
+    assert [commands.decode(line) for line in lines.unpack(packed)] == sent
 
 
 def test_a_single_command_is_its_own_body():
-    assert commands.pack([send().encode()]) == send().encode()
-    assert commands.unpack(b"") == []
+    assert lines.pack([send().encode()]) == send().encode()
+    assert lines.unpack(b"") == []
 
 
 def test_a_bad_line_does_not_spoil_the_others():
-    good, bad, other = commands.unpack(send(1).encode() + b'\n{"type":"message.send"}\n' + send(2).encode())
+    good, bad, other = lines.unpack(send(1).encode() + b'\n{"type":"message.send"}\n' + send(2).encode())
     assert commands.decode(good) == send(1)
     with pytest.raises(ValidationError, match="conversationId"):
         commands.decode(bad)
@@ -68,3 +68,9 @@ def test_partitions_have_two_digits():
 def test_ids_are_hexadecimal():
     with pytest.raises(ValidationError, match="id"):
         commands.StoreProfile(**{**common(), "id": "no"})
+
+
+def test_lines_are_cut_into_as_few_bodies_as_hold_them():
+    bodies = list(lines.pack_all([b"aaa", b"bbb", b"c", b"much too long", b"d"], 8))
+    assert bodies == [b"aaa\nbbb", b"c", b"much too long", b"d"]
+    assert list(lines.pack_all([], 8)) == []
