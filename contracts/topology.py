@@ -72,6 +72,11 @@ class Topology:
         return Exchange(self.name("chat.events"), "topic")
 
     @property
+    def batches(self) -> Exchange:
+        """The same facts, many in an AMQP message: for our own services, not a contract."""
+        return Exchange(self.name("chat.batches"), "fanout")
+
+    @property
     def fanout(self) -> Exchange:
         """To every gateway."""
         return Exchange(self.name("chat.fanout"), "fanout")
@@ -94,7 +99,7 @@ class Topology:
     @property
     def exchanges(self) -> list[Exchange]:
         """Every exchange."""
-        return [self.commands, self.events, self.fanout, self.replies, self.dead, self.peers]
+        return [self.commands, self.events, self.batches, self.fanout, self.replies, self.dead, self.peers]
 
     def persister_queue(self, partition: int) -> Queue:
         """The commands of one partition, handled by one process at a time (single active consumer)."""
@@ -110,7 +115,7 @@ class Topology:
 
     @property
     def notifier_queue(self) -> Queue:
-        """Every event, for the notifier."""
+        """Every event, in batches, for the notifier."""
         return Queue(
             self.name("notifier.events"),
             {
@@ -145,10 +150,15 @@ class Topology:
         ]
         return [
             *partitions,
-            Binding(self.events.name, self.notifier_queue.name, "#"),
+            Binding(self.batches.name, self.notifier_queue.name),
             Binding(self.events.name, self.log.name, "#"),
             Binding(self.dead.name, self.dead_letters.name, "#"),
         ]
+
+    @property
+    def retired(self) -> list[Binding]:
+        """Bindings of earlier versions, which would bring everything twice."""
+        return [Binding(self.events.name, self.notifier_queue.name, "#")]
 
     def gateway_queue(self, gateway_id: str) -> Queue:
         """One gateway's share of the fan-out and its replies; it goes with the gateway's connection."""

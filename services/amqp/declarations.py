@@ -27,8 +27,13 @@ def queue_binding(binding: Binding) -> commands.Queue.Bind:
     return commands.Queue.Bind(queue=binding.queue, exchange=binding.exchange, routing_key=binding.routing_key)
 
 
+def queue_unbinding(binding: Binding) -> commands.Queue.Unbind:
+    """`queue.unbind`; one that is not there is no error."""
+    return commands.Queue.Unbind(queue=binding.queue, exchange=binding.exchange, routing_key=binding.routing_key)
+
+
 async def declare(channel: Channel, topology: Topology) -> None:
-    """Declare every lasting exchange, queue and binding.
+    """Declare every lasting exchange, queue and binding, and undo what an earlier version bound.
 
     Raises:
         BrokerAway: the connection is gone, or one of them exists with other arguments (406); it says why.
@@ -39,3 +44,5 @@ async def declare(channel: Channel, topology: Topology) -> None:
         await channel.call(queue_declaration(queue))
     for binding in topology.bindings:
         await channel.call(queue_binding(binding))
+    for binding in topology.retired:
+        await channel.call(queue_unbinding(binding))

@@ -7,6 +7,7 @@ from contracts import collections, events, fanout, frames
 from services.mongo import Database
 
 AT_ONCE = 500  # recipients in one item of the fan-out
+READ = 5000  # memberships in one answer of MongoDB, which else gives a hundred at first
 
 
 async def notifications(
@@ -62,6 +63,7 @@ async def _members(database: Database, conversations: Iterable[str]) -> dict[str
     cursor = database[collections.MEMBERSHIPS.name].find(
         {"conversationId": {"$in": list(conversations)}},
         {"_id": 0, "conversationId": 1, "userId": 1, "lastReadSeq": 1},
+        batch_size=READ,
     )
     found: dict[str, dict[str, int]] = {}
     async for document in cursor:

@@ -11,8 +11,9 @@ class Settings(WorkerSettings):
     """Settings of a notifier."""
 
     prefetch: Annotated[int, Field(ge=1, le=2000)] = Field(
-        500, description="events that wait here unacknowledged, and are looked up together"
+        50, description="AMQP messages that wait here unacknowledged; each holds the events of one batch"
     )
+    batch_size: Annotated[int, Field(ge=1, le=5000)] = Field(500, description="events that are looked up together")
     linger: float = Field(
         0.025,
         ge=0,

@@ -32,7 +32,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
 
     async def step_back(numbers: list[int]) -> None:
         """Go to the end of the line of these partitions, between two batches."""
-        async with consumer.turn:
+        async with consumer.at_rest():
             await broker.step_back([partitions[number] for number in numbers])
 
     peers = Peers(broker, persister_id, settings.partitions, step_back)

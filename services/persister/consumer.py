@@ -2,20 +2,22 @@
 
 Nothing is ever requeued, since that would change the order: a batch whose database or broker is away is tried again until
 it succeeds or the connection is gone, and then the broker delivers it again, to this process or the next in line. What
-was done twice is found by its ids, so the command queue itself is the outbox.
+was done twice is found by its ids, so the command queue itself is the outbox. What is told is acknowledged when its
+activity is noted too, which happens behind (`activity.py`).
 """
 
 import asyncio
 import itertools
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 from pydantic import ValidationError
-from pymongo.errors import BulkWriteError, ConnectionFailure, ExecutionTimeout, OperationFailure, PyMongoError
 from tenacity import retry_if_exception, retry_if_exception_type, wait_random_exponential
 from tenacity.asyncio import AsyncRetrying
 
-from contracts import commands, events, fanout
+from contracts import commands, events, fanout, lines
 from contracts.commands import AnyCommand
 from contracts.errors import ErrorCode, Refusal
 from contracts.ids import traceparent_of
@@ -24,14 +26,13 @@ from contracts.shape import complaint
 from services.amqp import Broker, BrokerAway, Channel, Delivery, Inbox, Outgoing, Unroutable, dead_letter
 from services.mongo import Database
 from services.persister import conversations, messages, metrics, profiles
+from services.persister.activity import Activity
+from services.persister.away import is_away, say_away
 from services.persister.outcome import Outcome, refused
-from services.persister.rooms import Contended, Rooms
+from services.persister.rooms import Rooms
 from services.persister.settings import Settings
 from services.telemetry import logger
 
-# MongoDB's answers while it stops, starts, elects or is cut off
-# (https://www.mongodb.com/docs/manual/reference/error-codes/): shutdown, not primary, write concern, interrupted.
-PASSING = frozenset({6, 7, 64, 89, 91, 100, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436})
 TOGETHER = ({"message.send"}, {"profile.store"})
 ATTEMPTS = 5  # of one command that fails for a reason of its own
 
@@ -40,11 +41,7 @@ Run = list[tuple[Delivery, list[AnyCommand]]]
 
 
 class Consumer:
-    """Handles batches of deliveries, one after the other.
-
-    Attributes:
-        turn: held while a batch is handled.
-    """
+    """Handles batches of deliveries, one after the other."""
 
     def __init__(self, settings: Settings, broker: Broker, database: Database, inbox: Inbox) -> None:
         self._settings = settings
@@ -55,24 +52,52 @@ class Consumer:
         self._rooms = Rooms()
         self._channels: set[Channel] = set()
         self._stopping = False
-        self.turn = asyncio.Lock()
+        self._turn = asyncio.Lock()  # held while a batch is handled
+        self._activity = Activity(database)
+        self._noted: asyncio.Future[None] | None = None  # when the last activity is
+        self._told: deque[tuple[Run, asyncio.Future[None] | None]] = deque()  # and not acknowledged yet
 
     async def run(self) -> None:
-        """Handle what arrives, until cancelled."""
+        """Handle what arrives, until cancelled or finished."""
+        async with asyncio.TaskGroup() as group:
+            noting = group.create_task(self._activity.run())
+            await self._work()
+            noting.cancel()
+
+    @asynccontextmanager
+    async def at_rest(self) -> AsyncIterator[None]:
+        """Between two batches, with everything acknowledged that was begun."""
+        async with self._turn:
+            if self._noted is not None:
+                await self._noted
+                self._acknowledge()
+            yield
+
+    async def finish(self) -> None:
+        """Begin no other batch, and return when everything is acknowledged that was begun."""
+        async with self.at_rest():
+            self._stopping = True
+
+    async def _work(self) -> None:
         while True:
             deliveries = await self._inbox.take(self._settings.batch_size)
             metrics.WAITING.set(len(self._inbox))
-            async with self.turn:
+            async with self._turn:
                 if self._stopping:
                     return  # what was not begun goes back to its place in the queue, for the next in line
                 self._trust(deliveries)
                 for run in _runs([(delivery, await self._decode(delivery)) for delivery in deliveries]):
                     await self._handle(run)
+                    self._told.append((run, self._noted))
+                    self._acknowledge()
 
-    async def finish(self) -> None:
-        """Begin no other batch, and return when the one in hand is done."""
-        async with self.turn:
-            self._stopping = True
+    def _acknowledge(self, _: object = None) -> None:
+        """Everything up to here that is told and noted."""
+        done: list[Delivery] = []
+        while self._told and ((noted := self._told[0][1]) is None or noted.done()):
+            run, _ = self._told.popleft()
+            done += [delivery for delivery, _ in run]
+        self._inbox.ack(done)
 
     def _trust(self, deliveries: Sequence[Delivery]) -> None:
         """A partition that comes over a new channel may have been with somebody else meanwhile."""
@@ -86,11 +111,10 @@ class Consumer:
         async for attempt in AsyncRetrying(
             retry=retry_if_exception(is_away),
             wait=wait_random_exponential(0.05, max=2),
-            before_sleep=lambda state: _say_away(state.outcome.exception() if state.outcome else None),
+            before_sleep=lambda state: say_away(state.outcome.exception() if state.outcome else None),
         ):
             with attempt:
                 await self._carry_out([command for delivery, batch in run if delivery.live for command in batch])
-        self._inbox.ack(delivery for delivery, _ in run)
 
     async def _carry_out(self, batch: Sequence[AnyCommand]) -> None:
         """Messages together, profiles together, anything else by itself, each told before the next begins."""
@@ -177,7 +201,7 @@ class Consumer:
     async def _decode(self, delivery: Delivery) -> list[AnyCommand]:
         """The commands of one delivery; a line that is none is set aside."""
         decoded = []
-        for line in commands.unpack(delivery.body):
+        for line in lines.unpack(delivery.body):
             try:
                 decoded.append(commands.decode(line))
             except ValidationError as error:
@@ -200,19 +224,21 @@ class Consumer:
         await self._broker.publish(dead_letter(topology, "persister", body, routing_key, reason, back=back))
 
     async def _publish(self, batch: Sequence[AnyCommand], outcomes: dict[str, Outcome]) -> None:
-        """Events, fan-out, replies and follow-ups, all confirmed, and the newest messages noted."""
+        """Events, fan-out, replies and follow-ups, all confirmed."""
         started = time.perf_counter()
         topology = self._broker.topology
         ordered = [(command, outcomes[command.id]) for command in batch]
         # Messages before replies: a retry in the same batch is answered after what it repeats.
         outgoing = _fanout(ordered, topology.fanout.name)
         outgoing += _replies(ordered, topology.replies.name)
+        facts: list[bytes] = []
         for command, outcome in ordered:
             headers = {"traceparent": traceparent_of(command.id)}
-            outgoing += [
-                Outgoing(topology.events.name, key, body, events.CONTENT_TYPE, headers, event_id, mandatory=True)
-                for key, event_id, body in outcome.events
-            ]
+            for key, event_id, body in outcome.events:
+                facts.append(body)
+                outgoing.append(
+                    Outgoing(topology.events.name, key, body, events.CONTENT_TYPE, headers, event_id, mandatory=True)
+                )
             outgoing += [
                 Outgoing(
                     topology.commands.name,
@@ -222,12 +248,16 @@ class Consumer:
                 )
                 for follow_up in outcome.follow_ups
             ]
+        outgoing += [
+            Outgoing(topology.batches.name, "", body, content_type="application/x-ndjson", mandatory=True)
+            for body in lines.pack_all(facts, BATCH_BYTES)
+        ]
         items = (item for _, outcome in ordered for item, _ in outcome.items)
         created = [item for item in items if isinstance(item, fanout.MessageCreated)]
-        await asyncio.gather(
-            self._broker.publish_all(outgoing),
-            messages.note_activity(self._database, created),
-        )
+        if created:
+            self._noted = self._activity.add(created)
+            self._noted.add_done_callback(self._acknowledge)
+        await self._broker.publish_all(outgoing)
         metrics.PUBLISH.observe(time.perf_counter() - started)
 
 
@@ -277,22 +307,3 @@ def _fanout(ordered: Sequence[tuple[AnyCommand, Outcome]], exchange: str) -> lis
     if part:
         outgoing.append(Outgoing(exchange, "", fanout.pack(part), persistent=False))
     return outgoing
-
-
-def is_away(error: BaseException) -> bool:
-    """Whether a dependency is away or busy, so that the same batch may succeed later."""
-    match error:
-        case BrokerAway() | Unroutable() | Contended() | ConnectionFailure() | ExecutionTimeout():
-            return True
-        case BulkWriteError():
-            # Without a write error it is the acknowledgement by the majority that is missing.
-            return not error.details.get("writeErrors")
-        case OperationFailure():
-            return error.code in PASSING or error.timeout
-    return False
-
-
-def _say_away(error: BaseException | None) -> None:
-    metrics.RETRIES.inc()
-    kind = "MongoDB" if isinstance(error, PyMongoError) else "RabbitMQ"
-    logger().warning("batch waits", dependency=kind, reason=str(error)[:200])

@@ -8,7 +8,6 @@ as a duplicate key, and then the batch begins again from what is stored. Only wh
 since what was stored once is never refused later.
 """
 
-import asyncio
 import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
@@ -16,7 +15,6 @@ from datetime import datetime
 from typing import Any
 
 from pydantic_core import to_json
-from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError
 
 from contracts import collections, events, fanout
@@ -92,34 +90,6 @@ async def _round(database: Database, rooms: Rooms, commands: Sequence[SendMessag
     for command_id, document in fresh.items():
         outcomes[command_id] = _created(by_id[command_id], document)
     return outcomes
-
-
-async def note_activity(database: Database, created: Sequence[fanout.MessageCreated]) -> None:
-    """Bring the conversations' newest message and the senders' own reading up to date.
-
-    Both only ever move forward, so doing it again after a crash is harmless.
-    """
-    newest: dict[str, fanout.MessageCreated] = {}
-    read: dict[tuple[str, str], int] = {}
-    for item in sorted(created, key=lambda item: item.seq):  # what comes again may come behind newer ones
-        newest[item.conversation_id] = item
-        read[item.conversation_id, item.sender_id] = item.seq
-    conversations = [
-        UpdateOne(
-            {"_id": item.conversation_id, "lastSeq": {"$lt": item.seq}},
-            {"$set": {"lastSeq": item.seq, "lastActivityAt": item.created_at}},
-        )
-        for item in newest.values()
-    ]
-    memberships = [
-        UpdateOne({"conversationId": conversation, "userId": user}, {"$max": {"lastReadSeq": seq}})
-        for (conversation, user), seq in read.items()
-    ]
-    if conversations:
-        await asyncio.gather(
-            database[collections.CONVERSATIONS.name].bulk_write(conversations, ordered=False),
-            database[collections.MEMBERSHIPS.name].bulk_write(memberships, ordered=False),
-        )
 
 
 def fingerprint(command: SendMessage) -> str:

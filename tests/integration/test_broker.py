@@ -302,7 +302,7 @@ async def test_every_consumer_is_there_after_cuts_at_any_moment(
         for queue in (service.queue, topology.notifier_queue):
             assert (await tap.queue(queue.name)).declaration_result.consumer_count == 1
         await tap.put(topology.commands.name, KEY, b"command")
-        await tap.put(topology.events.name, "message.created.c1", b"event")
+        await tap.put(topology.batches.name, "", b"event")
         await tap.put(topology.replies.name, "g1", b"reply")
         assert sorted(await service.take(3)) == [b"command", b"event", b"reply"]
 
@@ -427,3 +427,22 @@ async def test_an_exchange_that_somebody_deleted_is_bound_again(
 
         await eventually(surely_heard)
         assert b"again" in await service.take(1)
+
+
+async def test_what_an_earlier_version_bound_is_undone(settings: Settings, tap: Tap) -> None:
+    topology = settings.topology
+    queue = await tap.queue(topology.notifier_queue.name)
+    await queue.bind(topology.events.name, "#")
+    await tap.declare()
+    await tap.put(topology.events.name, "message.created.c1", b"event")
+    await tap.put(topology.batches.name, "", b"batch")
+    await eventually_ready(tap, topology.notifier_queue.name, 1)
+
+
+async def eventually_ready(tap: Tap, name: str, count: int) -> None:
+    """Until so many messages wait in a queue."""
+
+    async def ready() -> bool:
+        return (await tap.queue(name)).declaration_result.message_count == count
+
+    await eventually(ready)

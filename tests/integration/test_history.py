@@ -13,11 +13,12 @@ from contracts.shape import now
 from services import mongo
 from services.gateway.history import History, reading
 from services.mongo import Database
-from services.persister.messages import note_activity, send_all
+from services.persister.messages import send_all
 from services.persister.profiles import store_all
 from services.persister.rooms import Rooms
 from services.persister.settings import Settings
 from tests.support.builders import make_command, make_message, make_profile, new_id, store_conversation
+from tests.support.persister import note
 from tests.support.tcp_proxy import TcpProxy
 
 pytestmark = pytest.mark.integration
@@ -48,7 +49,7 @@ async def talk(database: Database, count: int) -> str:
         for n in range(1, count + 1)
     ]
     outcomes = await send_all(database, Rooms(), commands)
-    await note_activity(database, [item for c in commands for item, _ in outcomes[c.id].items])  # type: ignore[misc]
+    await note(database, outcomes.values())
     return conversation_id
 
 

@@ -28,7 +28,7 @@ THREE = {"alice": "admin", "bob": "member", "third": "member"}
 @pytest.fixture
 def notifier_settings(settings: Environment) -> Settings:
     """The same environment, for a notifier."""
-    return Settings(**settings.model_dump(include=set(Settings.model_fields) - {"prefetch"}))
+    return Settings(**settings.model_dump(include=set(Settings.model_fields) - {"prefetch", "batch_size"}))
 
 
 def message_created(conversation_id: str, seq: int, content: str = "hello", sender: str = "alice") -> MessageCreated:
@@ -52,7 +52,7 @@ def changed(conversation_id: str, update_type: UpdateType, **fields: Any) -> Con
 
 async def publish(tap: Tap, *happened: events.Event) -> None:
     for event in happened:
-        await tap.put(tap.topology.events.name, events.routing_key(event.type, event.subject), event.encode())
+        await tap.put(tap.topology.batches.name, "", event.encode())
 
 
 def notifications(tap: Tap) -> list[tuple[fanout.Notification, dict[str, Any]]]:
@@ -189,7 +189,7 @@ async def test_an_event_of_a_newer_version_is_passed_over(
     event = message_created(cid, 1)
     newer = event.encode().replace(b"chat.message.created.v1", b"chat.message.pinned.v1")
     async with Notifier(notifier_settings, database) as notifier:
-        await tap.put(tap.topology.events.name, f"message.pinned.{cid}", newer)
+        await tap.put(tap.topology.batches.name, "", newer)
         await publish(tap, event)
         await notifier.acknowledged(2)
     await tap.caught_up()
@@ -204,14 +204,14 @@ async def test_an_event_that_cannot_be_read_is_set_aside_and_spoils_nothing(
     async with Notifier(notifier_settings, database) as notifier:
         await publish(tap, message_created(cid, 1))
         for body in bad:
-            await tap.put(tap.topology.events.name, f"message.created.{cid}", body)
+            await tap.put(tap.topology.batches.name, "", body)
         await publish(tap, message_created(cid, 2))
         await notifier.acknowledged(6)
     await tap.caught_up()
     assert [frame["seq"] for _, frame in notifications(tap)] == [1, 2]
     assert [letter.body for letter in tap.dead] == bad
     for letter in tap.dead:
-        assert letter.routing_key == f"message.created.{cid}"
+        assert letter.routing_key == tap.topology.notifier_queue.name
         assert letter.headers["x-service"] == "notifier"
         # Replayed, it comes back here, not to everybody who has had the event.
         assert (letter.headers["x-exchange"], letter.headers["x-routing-key"]) == ("", tap.topology.notifier_queue.name)
@@ -242,7 +242,7 @@ async def test_a_batch_that_is_tried_again_sets_nothing_aside_twice(
     notifier_settings: Settings, database: Database, tap: Tap, step: str
 ) -> None:
     cid = await store_conversation(database, THREE)
-    await tap.put(tap.topology.events.name, "message.created.x", b"{")
+    await tap.put(tap.topology.batches.name, "", b"{")
     await publish(tap, message_created(cid, 1))
     async with Notifier(notifier_settings, database, Fault("fails", step)) as notifier:
         await notifier.acknowledged(2)

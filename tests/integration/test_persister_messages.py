@@ -346,7 +346,7 @@ async def test_who_lost_its_partition_while_it_writes_is_fenced(
         await tap.publish(make_message(conversation, "m3"))
         await other.acknowledged(2)
         released.set()
-        async with stalled.consumer.turn:  # until it has found out
+        async with stalled.consumer.at_rest():  # until it has found out
             assert stalled.inbox.acked == 0
         await tap.publish(make_message(conversation, "m4"))
         await other.acknowledged(3)
@@ -532,7 +532,7 @@ async def test_rabbitmq_goes_away_and_comes_back(
         sent = await flow(tap, conversation, persister, amqp_proxy.refuse)
         await amqp_proxy.heal()
         await eventually(lambda: len(tap.messages_of(conversation)) >= 30, timeout=20)
-        async with persister.consumer.turn:
+        async with persister.consumer.at_rest():
             pass
     assert await contents(database, conversation) == [command.content for command in sent]
     await all_told(database, tap, conversation)

@@ -4,13 +4,24 @@ import asyncio
 from collections.abc import Iterable
 from typing import Self
 
+from contracts import fanout
 from services.amqp import Broker, Delivery, Inbox
 from services.mongo import Database
+from services.persister.activity import Page
 from services.persister.consumer import Consumer
+from services.persister.outcome import Outcome
 from services.persister.settings import Settings
 from tests.support.builders import new_id
 from tests.support.eventually import eventually
 from tests.support.faults import Fault, Instead, WatchedBroker, watched
+
+
+async def note(database: Database, outcomes: Iterable[Outcome]) -> None:
+    """Note the activity of these outcomes, as a persister does behind their messages."""
+    items = (item for outcome in outcomes for item, _ in outcome.items)
+    page = Page()
+    page.add(item for item in items if isinstance(item, fanout.MessageCreated))
+    await page.write(database)
 
 
 class CountingInbox(Inbox):
@@ -66,7 +77,7 @@ class Persister:
 
     async def step_back(self) -> None:
         """Let the next in line have the partitions, between two batches."""
-        async with self.consumer.turn:
+        async with self.consumer.at_rest():
             await self.broker.step_back(self.partitions)
 
     async def acknowledged(self, count: int) -> None:

@@ -1,0 +1,32 @@
+"""Whether a failure passes by itself."""
+
+from pymongo.errors import BulkWriteError, ConnectionFailure, ExecutionTimeout, OperationFailure, PyMongoError
+
+from services.amqp import BrokerAway, Unroutable
+from services.persister import metrics
+from services.persister.rooms import Contended
+from services.telemetry import logger
+
+# MongoDB's answers while it stops, starts, elects or is cut off
+# (https://www.mongodb.com/docs/manual/reference/error-codes/): shutdown, not primary, write concern, interrupted.
+PASSING = frozenset({6, 7, 64, 89, 91, 100, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436})
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether a dependency is away or busy, so that the same may succeed later."""
+    match error:
+        case BrokerAway() | Unroutable() | Contended() | ConnectionFailure() | ExecutionTimeout():
+            return True
+        case BulkWriteError():
+            # Without a write error it is the acknowledgement by the majority that is missing.
+            return not error.details.get("writeErrors")
+        case OperationFailure():
+            return error.code in PASSING or error.timeout
+    return False
+
+
+def say_away(error: BaseException | None) -> None:
+    """Count and log what is about to be tried again."""
+    metrics.RETRIES.inc()
+    kind = "MongoDB" if isinstance(error, PyMongoError) else "RabbitMQ"
+    logger().warning("batch waits", dependency=kind, reason=str(error)[:200])
