@@ -52,6 +52,8 @@ MEMBERSHIPS = Collection(
         # The members of a conversation by seniority: its pages, and who inherits the last admin's role.
         Index("conversation_joined", (("conversationId", 1), ("joinedAt", 1), ("userId", 1))),
         Index("user", (("userId", 1),)),
+        # Who has read on lately, for a gateway that was away. `readAt` is absent where nobody else is told.
+        Index("conversation_read", (("conversationId", 1), ("readAt", 1)), only={"readAt": {"$exists": True}}),
     ),
 )
 USERS = Collection("users", "persister", (Index("words", (("words", 1),)),))

@@ -12,7 +12,7 @@ from contracts import limits
 from contracts.conversation import ConversationType, Profile
 from contracts.ids import partition_of
 from contracts.message import Attachment, Name
-from contracts.shape import Id, Instant, Shape, optional
+from contracts.shape import Id, Instant, Seq, Shape, optional
 
 
 class Origin(Shape):
@@ -99,6 +99,14 @@ class RemoveMember(Command):
     member_id: Id
 
 
+class MarkRead(Command):
+    """Note that the actor has read everything up to `seq`; above the newest message it means that one."""
+
+    type: Literal["read.mark"] = "read.mark"
+    conversation_id: Id
+    seq: Seq
+
+
 class StoreProfile(Command):
     """Keep the actor's profile as their token describes it."""
 
@@ -113,6 +121,7 @@ AnyCommand = (
     | PurgeConversation
     | AddMembers
     | RemoveMember
+    | MarkRead
     | StoreProfile
 )
 

@@ -85,7 +85,7 @@ class ConversationUpdated(CloudEvent):
 
 
 class ReadUpdated(CloudEvent):
-    """Routing key `read.updated.<conversationId>`."""
+    """Routing key `read.updated.<conversationId>`; id `<conversationId>:<userId>:<seq>`."""
 
     type: Literal["chat.read.updated.v1"] = "chat.read.updated.v1"
     dataschema: str = "urn:palabre:schema:read.updated:v1"

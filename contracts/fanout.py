@@ -45,6 +45,20 @@ class ConversationUpdated(Shape):
     more: bool | None = optional()
 
 
+class ReadUpdated(Shape):
+    """Somebody has read on. Data: the `read_receipt` frame without its `timestamp`.
+
+    `private`: only the reader's own connections are to be told, since too many people are in the conversation.
+    """
+
+    kind: Literal["read.updated"] = "read.updated"
+    command_id: str  # which this answers, at the gateway that it came from
+    conversation_id: Id
+    user_id: Id
+    seq: Seq
+    private: bool | None = optional()
+
+
 class Notification(Shape):
     """Something for members who have not joined. Data: the `Notice` of the frame.
 
@@ -85,7 +99,7 @@ class Reply(Shape):
     duplicate: bool | None = optional()
 
 
-Item = MessageCreated | ConversationUpdated | Notification | Typing | Reply
+Item = MessageCreated | ConversationUpdated | ReadUpdated | Notification | Typing | Reply
 
 _item: TypeAdapter[Item] = TypeAdapter(Annotated[Item, Field(discriminator="kind")])
 NULL = b"null"

@@ -254,8 +254,8 @@ class UserStoppedTyping(ServerFrame):
     user_id: Id
 
 
-class ReadReceipt(ServerFrame):
-    """Somebody has read everything up to `seq`."""
+class ReadReceipt(Answer):
+    """Somebody has read everything up to `seq`. It only ever rises; one that comes again says nothing new."""
 
     type: Literal["read_receipt"] = "read_receipt"
     conversation_id: Id

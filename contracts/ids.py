@@ -20,6 +20,11 @@ def message_event_id(conversation_id: str, seq: int) -> str:
     return f"{conversation_id}:{seq}"
 
 
+def read_event_id(conversation_id: str, user_id: str, seq: int) -> str:
+    """Consumers drop a `read.updated` that they have had by this id alone."""
+    return f"{conversation_id}:{user_id}:{seq}"
+
+
 def traceparent_of(command_id: str) -> str:
     """W3C Trace Context derived from a command's id, which is 32 hexadecimal digits, so that every hop agrees."""
     return f"00-{command_id}-{command_id[16:]}-01"

@@ -10,6 +10,7 @@ HISTORY_DEFAULT = 50
 HEADS = 500  # conversations in one ping
 MEMBERS_IN_CALL = 1000  # members that one REST call may name
 MEMBERS_IN_VIEW = 100  # members shown in a conversation; the others are paged
+READERS_SHOWN_TO = 100  # members up to whom a conversation shows each who has read
 MEMBERS_IN_LIST = 10  # members shown for each conversation of a list
 LIST_PAGE = 100  # items of any other list
 LIST_DEFAULT = 50

@@ -13,6 +13,8 @@ from services.persister.outcome import Outcome, done
 
 async def store_all(database: Database, commands: Sequence[StoreProfile]) -> dict[str, Outcome]:
     """Keep the profiles, with the lower-case words that each can be found by; each command's outcome by its id."""
+    if not commands:
+        return {}
     newest = {command.actor.user_id: command.actor for command in commands}
     writes = [
         UpdateOne(

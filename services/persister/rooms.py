@@ -2,8 +2,9 @@
 
 from collections import OrderedDict
 from collections.abc import Iterable
+from typing import Any
 
-from contracts import collections
+from contracts import collections, limits
 from services.mongo import Database, heads_of
 
 REMEMBERED = 100_000  # conversations
@@ -14,7 +15,7 @@ class Contended(ConnectionError):
 
 
 class Rooms:
-    """Heads and memberships.
+    """Heads, memberships, and whether there are many.
 
     They stay right because all commands of a conversation pass through one process at a time; whoever takes a partition
     over starts with nothing (`clear`).
@@ -23,6 +24,7 @@ class Rooms:
     def __init__(self) -> None:
         self._heads: OrderedDict[str, int] = OrderedDict()
         self._members: OrderedDict[str, dict[str, bool]] = OrderedDict()  # conversation -> user -> is in it
+        self._crowded: OrderedDict[str, bool] = OrderedDict()
 
     async def load(self, database: Database, pairs: Iterable[tuple[str, str]]) -> None:
         """Know the heads of these conversations, and whether these people are in them."""
@@ -43,6 +45,15 @@ class Rooms:
         while len(self._members) > max(REMEMBERED, 2 * len(conversations)):
             self._members.popitem(last=False)
 
+    async def load_sizes(self, database: Database, conversations: Iterable[str]) -> None:
+        """Know which of these have more than `READERS_SHOWN_TO` members."""
+        conversations = set(conversations)
+        unknown = [c for c in conversations if c not in self._crowded]
+        if unknown:
+            self._crowded |= await _crowded(database, unknown)
+        while len(self._crowded) > max(REMEMBERED, 2 * len(conversations)):
+            self._crowded.popitem(last=False)
+
     def head(self, conversation_id: str) -> int:
         """The newest seq; 0 before the first message."""
         return self._heads.get(conversation_id, 0)
@@ -50,6 +61,10 @@ class Rooms:
     def is_member(self, conversation_id: str, user_id: str) -> bool:
         """Whether this pair was loaded and is a member."""
         return self._members.get(conversation_id, {}).get(user_id, False)
+
+    def is_crowded(self, conversation_id: str) -> bool:
+        """Whether its size was loaded and is above `READERS_SHOWN_TO`."""
+        return self._crowded.get(conversation_id, False)
 
     def advance(self, heads: dict[str, int]) -> None:
         """New heads, after they were stored."""
@@ -60,8 +75,30 @@ class Rooms:
         for conversation in conversations:
             self._heads.pop(conversation, None)
             self._members.pop(conversation, None)
+            self._crowded.pop(conversation, None)
 
     def clear(self) -> None:
         """Know nothing: the partitions may have been with somebody else meanwhile."""
         self._heads.clear()
         self._members.clear()
+        self._crowded.clear()
+
+
+async def _crowded(database: Database, conversations: list[str]) -> dict[str, bool]:
+    """Counted no further than needed, and in the index."""
+    most = limits.READERS_SHOWN_TO
+    pipeline: list[dict[str, Any]] = [
+        {"$match": {"_id": {"$in": conversations}}},
+        {
+            "$lookup": {
+                "from": collections.MEMBERSHIPS.name,
+                "localField": "_id",
+                "foreignField": "conversationId",
+                "pipeline": [{"$limit": most + 1}, {"$project": {"_id": 0, "conversationId": 1}}],
+                "as": "some",
+            }
+        },
+        {"$project": {"size": {"$size": "$some"}}},
+    ]
+    cursor = database[collections.CONVERSATIONS.name].aggregate(pipeline)
+    return {document["_id"]: document["size"] > most async for document in cursor}

@@ -45,7 +45,7 @@ SERVER_FRAMES: list[frames.ServerFrame] = [
     frames.MessageUpdated(message=MESSAGE, change="edited"),
     frames.UserTyping(conversation_id="c1", user_id="bob", user_name="Bob"),
     frames.UserStoppedTyping(conversation_id="c1", user_id="bob"),
-    frames.ReadReceipt(conversation_id="c1", user_id="bob", seq=7),
+    frames.ReadReceipt(conversation_id="c1", user_id="bob", seq=7, request_id="r"),
     frames.Presence(user_id="bob", status="offline", last_seen_at=MOMENT),
     frames.ConversationUpdated(
         conversation_id="c1", update_type="member_added", actor_id="alice", user_ids=["bob"], members=[MEMBER]
@@ -91,6 +91,7 @@ COMMANDS: list[commands.AnyCommand] = [
     commands.PurgeConversation(**common(), conversation_id="c1"),
     commands.AddMembers(**common(), conversation_id="c1", member_ids=["bob"]),
     commands.RemoveMember(**common(), conversation_id="c1", member_id="bob"),
+    commands.MarkRead(**common(), conversation_id="c1", seq=7),
     commands.StoreProfile(**common()),
 ]
 EVENTS: list[events.Event] = [
@@ -105,7 +106,7 @@ EVENTS: list[events.Event] = [
         data=events.ConversationChange(conversation_id="c1", update_type="created", actor_id="alice", members=[MEMBER]),
     ),
     events.ReadUpdated(
-        id="e2", subject="c1", time=MOMENT, data=events.Read(conversation_id="c1", user_id="bob", seq=7)
+        id="c1:bob:7", subject="c1", time=MOMENT, data=events.Read(conversation_id="c1", user_id="bob", seq=7)
     ),
 ]
 

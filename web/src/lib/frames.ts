@@ -336,10 +336,11 @@ export interface UserStoppedTyping {
   userId: string;
 }
 /**
- * Somebody has read everything up to `seq`.
+ * Somebody has read everything up to `seq`. It only ever rises; one that comes again says nothing new.
  */
 export interface ReadReceipt {
   timestamp: string;
+  requestId?: string;
   type: "read_receipt";
   conversationId: string;
   userId: string;
