@@ -18,7 +18,7 @@ from contracts.conversation import Conversation, Member, Profile
 from contracts.errors import ErrorCode, Refusal
 from contracts.ids import direct_conversation_id
 from contracts.message import Attachment, Message
-from contracts.shape import Id, Shape, optional
+from contracts.shape import Id, Seq, Shape, optional
 from services.gateway import auth
 from services.gateway.auth import Identity
 from services.gateway.bodies import strict_route
@@ -60,6 +60,27 @@ class NewMessage(Shape):
     temp_id: Id | None = optional()
     attachments: Annotated[list[Attachment], Field(max_length=limits.ATTACHMENTS)] | None = optional()
     reply_to: Id | None = optional()
+
+
+class ReadUpTo(Shape):
+    """The newest message that was read."""
+
+    seq: Seq
+
+
+class ReadState(Shape):
+    """How far the caller has read, and how many messages are newer."""
+
+    conversation_id: Id
+    last_read_seq: Seq
+    unread_count: Seq
+
+
+class Readers(Shape):
+    """Everybody but its sender who has read a message."""
+
+    seq: Seq
+    items: list[Profile]
 
 
 class DevelopmentToken(Shape):
@@ -311,6 +332,32 @@ async def send(
     async with reading():
         message: Message = await gateway.history.message(str(answer.message_id), caller.user_id)
     return _json(message, 200 if isinstance(answer, fanout.Reply) else 201)
+
+
+@router.get("/conversations/{conversationId}/messages/{messageId}/readers", response_model=Readers)
+async def readers(
+    gateway: The, caller: Caller, conversation_id: ConversationId, message_id: Annotated[Id, Path(alias="messageId")]
+) -> Response:
+    """Who has read a message, in conversations of up to 100 people; in larger ones nobody is told (403)."""
+    async with reading():
+        await _check_member(gateway, caller, conversation_id)
+        seq, people = await gateway.history.readers(conversation_id, message_id)
+    return _json(Readers(seq=seq, items=people))
+
+
+@router.post("/conversations/{conversationId}/read", response_model=ReadState)
+async def mark_read(gateway: The, caller: Caller, conversation_id: ConversationId, body: ReadUpTo) -> Response:
+    """Note that the caller has read up to a message; a mark never goes back, nor above the newest message."""
+    wait = take(asyncio.get_running_loop().time(), gateway.buckets_of(caller.user_id).reads)
+    if wait > 0:
+        raise Refusal(ErrorCode.RATE_LIMITED, retry_after=wait)
+    answer = await gateway.ingress.request(
+        commands.MarkRead(**_command(gateway, caller), conversation_id=conversation_id, seq=body.seq)
+    )
+    read = answer.seq or 0
+    async with reading():
+        head = await gateway.history.head(conversation_id)
+    return _json(ReadState(conversation_id=conversation_id, last_read_seq=read, unread_count=max(0, head - read)))
 
 
 @development.post("/token", response_model=Token)

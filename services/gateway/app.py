@@ -135,6 +135,7 @@ async def drain(gateway: Gateway) -> None:
     gateway.draining = True
     settings = gateway.settings
     logger().info("draining", sockets=len(gateway.sockets), pending=gateway.ingress.pending)
+    gateway.egress.reads.flush_all()
     with suppress(TimeoutError):
         async with asyncio.timeout(settings.send_timeout):
             await gateway.ingress.settled()

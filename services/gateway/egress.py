@@ -2,8 +2,8 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Coroutine, Iterator
-from datetime import UTC, datetime
+from collections.abc import Collection, Coroutine, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pydantic import ValidationError
@@ -15,8 +15,9 @@ from contracts.shape import complaint, now, to_text
 from services.amqp import Broker, Inbox
 from services.gateway import metrics
 from services.gateway.history import History, reading
-from services.gateway.hub import Hub, Numbered
+from services.gateway.hub import Connection, Hub, Numbered
 from services.gateway.ingress import Ingress
+from services.gateway.reads import Reads
 from services.gateway.settings import Settings
 from services.gateway.typing import Shown
 from services.gateway.wire import prepare
@@ -29,6 +30,8 @@ HEAL_AGAIN = 1.0  # seconds until a hole that could not be read is tried again
 HEAL_PORTION = 25  # messages of a hole that are read and sent at once; each may have 32 KiB
 HEAL_PAUSE = 0.01  # seconds between two portions
 HEADS_AT_ONCE = 500
+# A mark is stored a moment before it is told, by the clock of another machine.
+MARGIN = timedelta(seconds=10)
 
 
 class Egress:
@@ -44,6 +47,8 @@ class Egress:
         self._healing: set[asyncio.Task[None]] = set()
         self.hub = Hub(heal=lambda *hole: self.in_background(self._heal(*hole)))
         self.typing = Shown(self.hub, settings.typing_timeout)
+        self.reads = Reads(ingress, settings.read_interval)
+        self._heard = now()
         topology, gateway_id = settings.topology, ingress.gateway_id
         broker.subscribe(
             topology.gateway_queue(gateway_id),
@@ -51,7 +56,7 @@ class Egress:
             prefetch=PREFETCH,
             bindings=topology.gateway_bindings(gateway_id),
         )
-        broker.reconnected = lambda: self.in_background(self.catch_up())
+        broker.reconnected = self._reconnected
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -61,7 +66,13 @@ class Egress:
             for delivery in deliveries:
                 self._read(delivery.body)
             self._inbox.ack(deliveries)
+            self._heard = now()
             await asyncio.sleep(0)  # let sockets be read and written between two bursts
+
+    def _reconnected(self) -> None:
+        self.in_background(self.catch_up())
+        # Whatever is missing was told after what was heard last; if that was long ago, there was nothing else to tell.
+        self.in_background(self._catch_up_reads(self._heard - MARGIN))
 
     async def keep_up(self) -> None:
         """Catch up from time to time: no later event may show that the last one was lost. Until cancelled."""
@@ -110,24 +121,40 @@ class Egress:
                     self.typing.stopped(item.conversation_id, item.user_id)
             case fanout.ConversationUpdated():
                 self._conversation_updated(item, data)
+            case fanout.ReadUpdated():
+                self._read_updated(item, data)
             case fanout.Notification():
                 self._notify(item, data)
 
     def _conversation_updated(self, item: fanout.ConversationUpdated, data: bytes) -> None:
-        frame = prepare(_stamped("conversation_updated", data))
         room = self.hub.rooms.get(item.conversation_id)
         joined = set(room.members if room else ())
         told = set(self.hub.of(item.audience))
         told = told - joined if item.more else told | joined
-        metrics.frames_out("conversation_updated").inc(len(told))
-        for connection in told:
-            connection.outbox.write(frame)
+        self._tell_all(told, "conversation_updated", data)
         self.hub.evict(item.conversation_id, item.removed or ())
         for user_id in item.removed or ():
             self.typing.stopped(item.conversation_id, user_id)
         if item.update_type == "deleted" and room is not None:
             for connection in [*room.members, *room.joining]:
                 self.hub.leave(connection, item.conversation_id)
+
+    def _read_updated(self, item: fanout.ReadUpdated, data: bytes) -> None:
+        answered = self.reads.answer(item)
+        told = set(self.hub.users.get(item.user_id, ()))
+        room = self.hub.rooms.get(item.conversation_id)
+        if room is not None and not item.private:
+            # A joining one may have read the members before this moved.
+            told |= {*room.members, *room.joining}
+        told.difference_update(answered)
+        if told:
+            self._tell_all(told, "read_receipt", data)
+
+    def _tell_all(self, connections: Collection[Connection], kind: str, data: bytes) -> None:
+        frame = prepare(_stamped(kind, data))
+        metrics.frames_out(kind).inc(len(connections))
+        for connection in connections:
+            connection.outbox.write(frame)
 
     def _notify(self, item: fanout.Notification, data: bytes) -> None:
         if item.id in self._notified:
@@ -194,6 +221,21 @@ class Egress:
                 self.hub.behind(conversation_id, head)
             for conversation_id, users in people.items():
                 self._remove(conversation_id, users - members[conversation_id])
+
+    async def _catch_up_reads(self, since: datetime) -> None:
+        """Tell what was read since then in the rooms of this gateway; whoever knows it already learns nothing new."""
+        for people in _portions({c: {p.user_id for p in room.members} for c, room in self.hub.rooms.items()}):
+            try:
+                async with reading():
+                    marks = await self._history.read_since(list(people), since)
+            except Refusal:
+                await asyncio.sleep(HEAL_AGAIN)
+                self.in_background(self._catch_up_reads(since))
+                return
+            for mark in marks:
+                room = self.hub.rooms.get(mark.conversation_id)
+                told = {*self.hub.users.get(mark.user_id, ()), *(room.members if room else ())}
+                self._tell_all(told, "read_receipt", mark.encode())
 
     def _remove(self, conversation_id: str, user_ids: set[str]) -> None:
         """These people were found to be no longer in it."""

@@ -11,10 +11,12 @@ from pymongo.errors import PyMongoError
 from contracts import collections, limits
 from contracts.conversation import Conversation, Member, Profile
 from contracts.errors import ErrorCode, Refusal
+from contracts.events import Read
 from contracts.message import Message
 from services.mongo import Database, heads_of, to_message
 
 HIDDEN = {"tempHash": 0}
+MARKS_AT_ONCE = 2000  # that moved while a gateway was away; whoever moved before them is seen with their next one
 WITHOUT_CHANGE = {"change": 0}  # the persister's note to itself, which may be long
 
 
@@ -104,6 +106,41 @@ class History:
         """Those of the conversations that this person is in."""
         query = {"conversationId": {"$in": list(conversation_ids)}, "userId": user_id}
         return {d["conversationId"] async for d in self._memberships.find(query, {"conversationId": 1})}
+
+    async def read_since(self, conversation_ids: Sequence[str], since: datetime) -> list[Read]:
+        """How far those have read who moved their mark since, the last `MARKS_AT_ONCE` of them."""
+        query = {"conversationId": {"$in": list(conversation_ids)}, "readAt": {"$gt": since}}
+        fields = {"_id": 0, "conversationId": 1, "userId": 1, "lastReadSeq": 1}
+        cursor = self._memberships.find(query, fields).sort("readAt", -1).limit(MARKS_AT_ONCE)
+        return [
+            Read(conversation_id=d["conversationId"], user_id=d["userId"], seq=d["lastReadSeq"]) async for d in cursor
+        ]
+
+    async def readers(self, conversation_id: str, message_id: str) -> tuple[int, list[Profile]]:
+        """A message's seq, and everybody else who has read it, longest-standing first.
+
+        Raises:
+            Refusal: NOT_FOUND; FORBIDDEN, when the conversation has more than `READERS_SHOWN_TO` members.
+        """
+        message = await self._messages.find_one(
+            {"_id": message_id, "conversationId": conversation_id}, {"seq": 1, "senderId": 1}
+        )
+        if message is None:
+            raise Refusal(ErrorCode.NOT_FOUND)
+        most = limits.READERS_SHOWN_TO
+        found = self._memberships.find({"conversationId": conversation_id}).sort([("joinedAt", 1), ("userId", 1)])
+        members = [document async for document in found.limit(most + 1)]
+        if len(members) > most:
+            raise Refusal(ErrorCode.FORBIDDEN, f"Who has read is shown in conversations of up to {most} people.")
+        readers = [
+            member["userId"]
+            for member in members
+            if member["lastReadSeq"] >= message["seq"] and member["userId"] != message["senderId"]
+        ]
+        profiles = await self._profiles(readers)
+        return message["seq"], [
+            profiles.get(user) or Profile(user_id=user, user_name=user, avatar=None) for user in readers
+        ]
 
     async def conversation(self, conversation_id: str, viewer: str) -> Conversation:
         """One conversation with its first members.

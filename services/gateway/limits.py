@@ -30,6 +30,7 @@ class Buckets:
     frames: Bucket
     sends: Bucket
     typing: Bucket
+    reads: Bucket
 
     @classmethod
     def of(cls, settings: Settings, now: float) -> "Buckets":
@@ -42,6 +43,7 @@ class Buckets:
             bucket(settings.rate_frames, settings.rate_frames_burst),
             bucket(settings.rate_sends, settings.rate_sends_burst),
             bucket(settings.rate_typing, settings.rate_typing_burst),
+            bucket(settings.rate_reads, settings.rate_reads_burst),
         )
 
 

@@ -90,6 +90,7 @@ class Peer:
         self._waiting = None
         self._typing.stop_all()
         if self.user_id:
+            self._gateway.egress.reads.flush(self.user_id)
             self._gateway.hub.remove(self)
         self._gateway.sockets.discard(self)
         metrics.CONNECTIONS.dec()
@@ -179,10 +180,14 @@ class Peer:
                 return self._join(frame)
             case frames.LeaveConversation():
                 self._typing.stop(frame.conversation_id)
+                self._gateway.egress.reads.flush(self.user_id, frame.conversation_id)
                 self._gateway.hub.leave(self, frame.conversation_id)
                 self.outbox.send(
                     frames.LeftConversation(request_id=frame.request_id, conversation_id=frame.conversation_id)
                 )
+            case frames.MarkRead():
+                assert self._session.identity is not None
+                self._gateway.egress.reads.mark(self, self._session.identity.profile, frame)
             case frames.Authenticate():
                 return self._authenticate(frame)
         return None

@@ -39,6 +39,9 @@ class Settings(ServiceSettings):
     auth_timeout: float = Field(10.0, gt=0, description="seconds until a connection must have authenticated")
     send_timeout: float = Field(10.0, gt=0, description="seconds until a command that is not done is given up")
     typing_timeout: float = Field(10.0, gt=0, description="seconds after which typing ends without renewal")
+    read_interval: float = Field(
+        1.0, ge=0, description="seconds in which several mark_read of one user and conversation become one"
+    )
     broker_lost_timeout: float = Field(
         60.0, gt=0, description="seconds without RabbitMQ after which sockets are closed with 4003"
     )
@@ -54,6 +57,8 @@ class Settings(ServiceSettings):
     rate_sends_burst: float = Field(40.0, ge=1, description="messages at once")
     rate_typing: float = Field(5.0, ge=0, description="typing frames a second")
     rate_typing_burst: float = Field(5.0, ge=1, description="typing frames at once")
+    rate_reads: float = Field(10.0, ge=0, description="mark_read frames a second")
+    rate_reads_burst: float = Field(100.0, ge=1, description="mark_read frames at once")
     rate_frames: float = Field(100.0, ge=0, description="frames a second")
     rate_frames_burst: float = Field(100.0, ge=1, description="frames at once")
     drain_batch: int = Field(200, ge=1, description="sockets closed at a time while draining")

@@ -15,6 +15,7 @@ from motor.motor_asyncio import AsyncIOMotorClient
 from websockets.frames import Frame, Opcode
 
 from contracts import events, fanout, frames
+from contracts.commands import MarkRead
 from contracts.shape import now
 from services import mongo
 from services.amqp import Channel, Outgoing
@@ -24,9 +25,10 @@ from services.gateway.settings import Settings as GatewaySettings
 from services.mongo import Database, to_message
 from services.notifier.recipients import notifications
 from services.persister.messages import send_all
+from services.persister.reads import mark_all
 from services.persister.rooms import Rooms
 from services.persister.settings import Settings
-from tests.support.builders import make_message, new_id, store_conversation
+from tests.support.builders import make_command, make_message, new_id, store_conversation
 from tests.support.chat_client import ChatClient, Rest
 from tests.support.counting import Calls, CountingTransport, RoundTrips, counted_tasks, stages
 from tests.support.eventually import eventually
@@ -252,7 +254,7 @@ async def crowd(database: Database) -> Crowd:
     return Crowd(conversations, people)
 
 
-def _reads(history: History, crowd: Crowd) -> list[Awaitable[Any]]:
+def _reads(history: History, crowd: Crowd, message_id: str) -> list[Awaitable[Any]]:
     """Everything that a gateway ever asks."""
     cid, person, some = crowd.one, crowd.member, crowd.conversations[:10]
     return [
@@ -266,6 +268,8 @@ def _reads(history: History, crowd: Crowd) -> list[Awaitable[Any]]:
         history.is_member(cid, person),
         history.members_of({c: crowd.people[:3] for c in some}),
         history.memberships(person, some),
+        history.read_since(some, now() - timedelta(minutes=1)),
+        history.readers(cid, message_id),
         history.conversation(cid, person),
         history.conversations(person, 50, None),
         history.members(cid, 10, None),
@@ -281,7 +285,7 @@ async def test_a_gateway_examines_what_it_returns(counted: tuple[Database, Round
     trips.commands.clear()
     history = History(database)
     await history.message(message["_id"], crowd.member)
-    for read in _reads(history, crowd):
+    for read in _reads(history, crowd, message["_id"]):
         await read
     await _all_by_index(database, trips)
 
@@ -304,6 +308,14 @@ async def test_the_persister_examines_what_it_returns(counted: tuple[Database, R
     # What is stored already is looked up by its id and by its tempId.
     repeated = await send_all(database, Rooms(), [command(n, temp_id=f"t{n + 1}") for n in range(10)])
     assert all(outcome.reply is not None for outcome in repeated.values())
+    marks = [
+        make_command(MarkRead, conversation_id=crowd.conversations[n], actor=crowd.people[n * 7 % PEOPLE], seq=STORED)
+        for n in range(10)
+    ]
+    rooms, seen = Rooms(), len(trips.commands)
+    await rooms.load_sizes(database, crowd.conversations)
+    del trips.commands[seen:]  # it counts the members up to a bound, in the index, and remembers
+    await mark_all(database, rooms, marks)
     await _all_by_index(database, trips)
 
 

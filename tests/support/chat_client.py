@@ -411,6 +411,15 @@ class Rest:
         body = {"content": content, **more}
         return await self._call("POST", f"/api/conversations/{cid}/messages", json=body, headers=headers)
 
+    async def mark_read(self, cid: str, seq: int) -> Frame:
+        """How far this user has read after it."""
+        return await self._call("POST", f"/api/conversations/{cid}/read", json={"seq": seq})
+
+    async def readers(self, cid: str, message_id: str) -> list[str]:
+        """The ids of those who have read a message."""
+        page = await self._call("GET", f"/api/conversations/{cid}/messages/{message_id}/readers")
+        return [person["userId"] for person in page["items"]]
+
     async def _call(self, method: str, path: str, **options: Any) -> Frame:
         answer = await self.http.request(method, path, **options)
         if answer.is_error:
