@@ -58,7 +58,10 @@ MEMBERSHIPS = Collection(
 )
 USERS = Collection("users", "persister", (Index("words", (("words", 1),)),))
 
-COLLECTIONS = (MESSAGES, CONVERSATIONS, MEMBERSHIPS, USERS)
+# By user: what they chose, and when they were seen last. Who is here is not stored, it is told.
+PRESENCE = Collection("presence", "persister")
+
+COLLECTIONS = (MESSAGES, CONVERSATIONS, MEMBERSHIPS, USERS, PRESENCE)
 
 
 def owned_by(owner: Owner) -> list[Collection]:

@@ -12,6 +12,7 @@ from contracts import limits
 from contracts.conversation import ConversationType, Profile
 from contracts.ids import partition_of
 from contracts.message import Attachment, Name
+from contracts.presence import Chosen
 from contracts.shape import Id, Instant, Seq, Shape, optional
 
 
@@ -36,7 +37,7 @@ class Command(Shape):
 
     @property
     def key(self) -> str:
-        """What decides the partition: the conversation, or for a profile its user."""
+        """What decides the partition: the conversation, or for a person their id."""
         return str(getattr(self, "conversation_id", None) or self.actor.user_id)
 
 
@@ -113,6 +114,14 @@ class StoreProfile(Command):
     type: Literal["profile.store"] = "profile.store"
 
 
+class StorePresence(Command):
+    """Keep how the actor wants to be seen, or when they were seen last."""
+
+    type: Literal["presence.store"] = "presence.store"
+    chosen: Chosen | None = optional()
+    seen_at: Instant | None = optional()
+
+
 AnyCommand = (
     SendMessage
     | CreateConversation
@@ -123,6 +132,7 @@ AnyCommand = (
     | RemoveMember
     | MarkRead
     | StoreProfile
+    | StorePresence
 )
 
 _command: TypeAdapter[AnyCommand] = TypeAdapter(Annotated[AnyCommand, Field(discriminator="type")])

@@ -13,6 +13,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from contracts.errors import ErrorCode
+from contracts.presence import Chosen, Here
 from contracts.shape import Id, Instant, Seq, Shape, optional
 
 
@@ -82,6 +83,30 @@ class Typing(Shape):
     active: bool
 
 
+class Presence(Shape):
+    """Who is at a gateway, as far as others may know: what has changed, and from time to time again. Data: null.
+
+    `gone` are people who are no longer there, with when they were seen last. `leaving`: the gateway stops, and all of
+    them go elsewhere or away. `asking`: it has just begun, and wants to be told who is at the others.
+    """
+
+    kind: Literal["presence"] = "presence"
+    gateway_id: Id
+    here: dict[Id, Here] = Field(default_factory=dict)
+    gone: dict[Id, Instant] = Field(default_factory=dict)
+    leaving: bool | None = optional()
+    asking: bool | None = optional()
+
+
+class PresenceChosen(Shape):
+    """Somebody has chosen how to be seen, for the gateways that they are at; `seenAt` when invisible. Data: null."""
+
+    kind: Literal["presence.chosen"] = "presence.chosen"
+    user_id: Id
+    chosen: Chosen
+    seen_at: Instant | None = optional()
+
+
 class Reply(Shape):
     """The answer to a command, to the gateway that it came from. Data: null.
 
@@ -99,7 +124,7 @@ class Reply(Shape):
     duplicate: bool | None = optional()
 
 
-Item = MessageCreated | ConversationUpdated | ReadUpdated | Notification | Typing | Reply
+Item = MessageCreated | ConversationUpdated | ReadUpdated | Notification | Typing | Presence | PresenceChosen | Reply
 
 _item: TypeAdapter[Item] = TypeAdapter(Annotated[Item, Field(discriminator="kind")])
 NULL = b"null"

@@ -11,6 +11,7 @@ from contracts import limits
 from contracts.conversation import Member
 from contracts.errors import ErrorCode
 from contracts.message import Attachment, Message
+from contracts.presence import Seen
 from contracts.shape import Id, Instant, Seq, Shape, now, optional, to_text
 
 # ---------------------------------------------------------------------------------------------- client to server
@@ -126,6 +127,13 @@ class SetPresence(ClientFrame):
     status: Literal["online", "away", "busy", "invisible"]
 
 
+class WatchPresence(ClientFrame):
+    """The people whose presence this connection wants to know, in place of those that it named before."""
+
+    type: Literal["watch_presence"]
+    user_ids: Annotated[list[Id], Field(max_length=limits.WATCHED)]
+
+
 AnyClientFrame = Annotated[
     Authenticate
     | JoinConversation
@@ -139,7 +147,8 @@ AnyClientFrame = Annotated[
     | AddReaction
     | RemoveReaction
     | MarkRead
-    | SetPresence,
+    | SetPresence
+    | WatchPresence,
     Field(discriminator="type"),
 ]
 
@@ -263,13 +272,10 @@ class ReadReceipt(Answer):
     seq: Seq
 
 
-class Presence(ServerFrame):
-    """Somebody who shares a conversation came, went or changed."""
+class Presence(Seen, Answer):
+    """Somebody who shares a conversation came, went or changed; or is so, as an answer."""
 
     type: Literal["presence"] = "presence"
-    user_id: Id
-    status: Literal["online", "away", "busy", "offline"]
-    last_seen_at: Instant | None = optional()
 
 
 UpdateType = Literal["created", "member_added", "member_removed", "name_changed", "deleted"]

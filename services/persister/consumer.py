@@ -25,7 +25,7 @@ from contracts.limits import BATCH_BYTES
 from contracts.shape import complaint
 from services.amqp import Broker, BrokerAway, Channel, Delivery, Inbox, Outgoing, Unroutable, dead_letter
 from services.mongo import Database
-from services.persister import conversations, messages, metrics, profiles, reads
+from services.persister import conversations, messages, metrics, presence, profiles, reads
 from services.persister.activity import Activity
 from services.persister.away import is_away, say_away
 from services.persister.outcome import Outcome, refused
@@ -33,7 +33,7 @@ from services.persister.rooms import Rooms
 from services.persister.settings import Settings
 from services.telemetry import logger
 
-TOGETHER = ({"message.send"}, {"read.mark"}, {"profile.store"})
+TOGETHER = ({"message.send"}, {"read.mark"}, {"profile.store"}, {"presence.store"})
 ATTEMPTS = 5  # of one command that fails for a reason of its own
 
 
@@ -117,7 +117,7 @@ class Consumer:
                 await self._carry_out([command for delivery, batch in run if delivery.live for command in batch])
 
     async def _carry_out(self, batch: Sequence[AnyCommand]) -> None:
-        """Messages together, reads and profiles too, anything else by itself, each told before the next begins."""
+        """Messages together, reads and people too, anything else by itself, each told before the next begins."""
         for is_message, run in itertools.groupby(batch, key=lambda c: isinstance(c, commands.SendMessage)):
             part = list(run)
             if is_message:
@@ -132,13 +132,16 @@ class Consumer:
                     await self._publish([command], {command.id: await self._one(command)})
 
     async def _together(self, batch: Sequence[AnyCommand]) -> dict[str, Outcome]:
-        """Reads, or profiles."""
+        """Reads, profiles, or presence."""
         try:
             outcomes = await reads.mark_all(
                 self._database, self._rooms, [c for c in batch if isinstance(c, commands.MarkRead)]
             )
             outcomes |= await profiles.store_all(
                 self._database, [c for c in batch if isinstance(c, commands.StoreProfile)]
+            )
+            outcomes |= await presence.store_all(
+                self._database, [c for c in batch if isinstance(c, commands.StorePresence)]
             )
         except Exception as error:
             if is_away(error):
@@ -179,6 +182,8 @@ class Consumer:
         match command:
             case commands.StoreProfile():
                 return (await profiles.store_all(self._database, [command]))[command.id]
+            case commands.StorePresence():
+                return (await presence.store_all(self._database, [command]))[command.id]
             case commands.MarkRead():
                 return (await reads.mark_all(self._database, self._rooms, [command]))[command.id]
             case commands.SendMessage():
@@ -269,7 +274,7 @@ class Consumer:
 
 
 def _runs(decoded: Run) -> list[Run]:
-    """What is carried out and acknowledged together: messages, reads, or profiles; any other delivery by itself."""
+    """What is carried out and acknowledged together: messages, reads, or people; any other delivery by itself."""
     runs: list[Run] = []
     last: set[str] = set()
     for delivery, batch in decoded:

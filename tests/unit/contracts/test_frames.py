@@ -34,6 +34,7 @@ CLIENT = {
     "remove_reaction",
     "mark_read",
     "set_presence",
+    "watch_presence",
 }
 SERVER = {
     "authenticated",

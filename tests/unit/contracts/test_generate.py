@@ -69,6 +69,7 @@ CLIENT_FRAMES: list[dict[str, Any]] = [
     {"type": "remove_reaction", "conversationId": "c1", "messageId": "m1", "emoji": "👍"},
     {"type": "mark_read", "conversationId": "c1", "seq": 3},
     {"type": "set_presence", "status": "invisible"},
+    {"type": "watch_presence", "userIds": ["bob"]},
 ]
 
 
@@ -93,6 +94,7 @@ COMMANDS: list[commands.AnyCommand] = [
     commands.RemoveMember(**common(), conversation_id="c1", member_id="bob"),
     commands.MarkRead(**common(), conversation_id="c1", seq=7),
     commands.StoreProfile(**common()),
+    commands.StorePresence(**common(), chosen="invisible", seen_at=MOMENT),
 ]
 EVENTS: list[events.Event] = [
     events.MessageCreated(id="c1:7", subject="c1", time=MOMENT, data=MESSAGE),

@@ -20,7 +20,8 @@ export type ClientFrame =
   | AddReaction
   | RemoveReaction
   | MarkRead
-  | SetPresence;
+  | SetPresence
+  | WatchPresence;
 /**
  * Any frame of the server.
  */
@@ -202,6 +203,17 @@ export interface SetPresence {
   status: "online" | "away" | "busy" | "invisible";
 }
 /**
+ * The people whose presence this connection wants to know, in place of those that it named before.
+ */
+export interface WatchPresence {
+  requestId?: string;
+  type: "watch_presence";
+  /**
+   * @maxItems 500
+   */
+  userIds: string[];
+}
+/**
  * The connection belongs to this user now, until `expiresAt`.
  */
 export interface Authenticated {
@@ -347,14 +359,15 @@ export interface ReadReceipt {
   seq: number;
 }
 /**
- * Somebody who shares a conversation came, went or changed.
+ * Somebody who shares a conversation came, went or changed; or is so, as an answer.
  */
 export interface Presence {
   timestamp: string;
-  type: "presence";
+  requestId?: string;
   userId: string;
   status: "online" | "away" | "busy" | "offline";
   lastSeenAt?: string;
+  type: "presence";
 }
 /**
  * A conversation changed, for its members and for those who were removed.
