@@ -18,6 +18,7 @@ from contracts.conversation import Conversation, Member, Profile
 from contracts.errors import ErrorCode, Refusal
 from contracts.ids import direct_conversation_id
 from contracts.message import Attachment, Message
+from contracts.presence import Chosen, Seen
 from contracts.shape import Id, Seq, Shape, optional
 from services.gateway import auth
 from services.gateway.auth import Identity
@@ -81,6 +82,13 @@ class Readers(Shape):
 
     seq: Seq
     items: list[Profile]
+
+
+class PresencePage(Shape):
+    """People as the caller sees them; `chosen` is how the caller wants to be seen."""
+
+    items: list[Seen]
+    chosen: Chosen
 
 
 class DevelopmentToken(Shape):
@@ -183,6 +191,20 @@ async def users(
     async with reading():
         people, following = await gateway.history.people(query.strip()[: limits.NAME_LENGTH], limit, after)
     return _list(people, None if following is None else _encode_cursor([following]))
+
+
+@router.get("/presence", response_model=PresencePage)
+async def presence(
+    gateway: The,
+    caller: Caller,
+    user_ids: Annotated[list[Id], Query(alias="userIds", max_length=limits.WATCHED)] = [],  # noqa: B006 - FastAPI's way
+) -> Response:
+    """Those of these people with whom the caller shares a conversation, and the caller."""
+    wait = take(asyncio.get_running_loop().time(), gateway.buckets_of(caller.user_id).presence)
+    if wait > 0:
+        raise Refusal(ErrorCode.RATE_LIMITED, retry_after=wait)
+    items = await gateway.presence.look(caller.user_id, user_ids)
+    return _json(PresencePage(items=items, chosen=await gateway.presence.chosen(caller.user_id)))
 
 
 @router.post("/conversations", status_code=201, response_model=Conversation)

@@ -58,6 +58,7 @@ def create_app(settings: Settings) -> FastAPI:
                 ("egress", gateway.egress.run()),
                 ("recheck", gateway.egress.keep_up()),
                 ("commands", ingress.run()),
+                ("presence", gateway.presence.run()),
                 ("answers", ingress.give_up_late()),
                 ("housekeeping", keep_house(gateway)),
             )
@@ -68,6 +69,7 @@ def create_app(settings: Settings) -> FastAPI:
         try:
             yield
         finally:
+            gateway.presence.leave()
             for task in work:
                 task.cancel()
             await asyncio.gather(*work, return_exceptions=True)

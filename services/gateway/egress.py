@@ -17,6 +17,7 @@ from services.gateway import metrics
 from services.gateway.history import History, reading
 from services.gateway.hub import Connection, Hub, Numbered
 from services.gateway.ingress import Ingress
+from services.gateway.presence import Presence
 from services.gateway.reads import Reads
 from services.gateway.settings import Settings
 from services.gateway.typing import Shown
@@ -48,6 +49,7 @@ class Egress:
         self.hub = Hub(heal=lambda *hole: self.in_background(self._heal(*hole)))
         self.typing = Shown(self.hub, settings.typing_timeout)
         self.reads = Reads(ingress, settings.read_interval)
+        self.presence = Presence(settings, broker, history, ingress, self.hub)
         self._heard = now()
         topology, gateway_id = settings.topology, ingress.gateway_id
         broker.subscribe(
@@ -70,6 +72,7 @@ class Egress:
             await asyncio.sleep(0)  # let sockets be read and written between two bursts
 
     def _reconnected(self) -> None:
+        self.presence.reconnected()
         self.in_background(self.catch_up())
         # Whatever is missing was told after what was heard last; if that was long ago, there was nothing else to tell.
         self.in_background(self._catch_up_reads(self._heard - MARGIN))
@@ -121,6 +124,10 @@ class Egress:
                     self.typing.stopped(item.conversation_id, item.user_id)
             case fanout.ConversationUpdated():
                 self._conversation_updated(item, data)
+            case fanout.Presence():
+                self.presence.heard(item)
+            case fanout.PresenceChosen():
+                self.presence.heard_choice(item)
             case fanout.ReadUpdated():
                 self._read_updated(item, data)
             case fanout.Notification():
@@ -135,6 +142,10 @@ class Egress:
         self.hub.evict(item.conversation_id, item.removed or ())
         for user_id in item.removed or ():
             self.typing.stopped(item.conversation_id, user_id)
+        if item.update_type == "deleted":
+            self.presence.conversation_changed(item.conversation_id, (), item.audience)
+        elif not item.more:
+            self.presence.conversation_changed(item.conversation_id, item.audience, item.removed or ())
         if item.update_type == "deleted" and room is not None:
             for connection in [*room.members, *room.joining]:
                 self.hub.leave(connection, item.conversation_id)
@@ -239,6 +250,7 @@ class Egress:
 
     def _remove(self, conversation_id: str, user_ids: set[str]) -> None:
         """These people were found to be no longer in it."""
+        self.presence.removed(conversation_id, user_ids)
         for user_id in user_ids:
             logger().info("removal found", conversation=conversation_id, user=user_id)
             frame = frames.ConversationUpdated(

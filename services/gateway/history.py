@@ -4,7 +4,7 @@ import re
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from pymongo.errors import PyMongoError
 
@@ -13,6 +13,7 @@ from contracts.conversation import Conversation, Member, Profile
 from contracts.errors import ErrorCode, Refusal
 from contracts.events import Read
 from contracts.message import Message
+from contracts.presence import Chosen
 from services.mongo import Database, heads_of, to_message
 
 HIDDEN = {"tempHash": 0}
@@ -29,6 +30,13 @@ async def reading() -> AsyncIterator[None]:
         raise Refusal(ErrorCode.UNAVAILABLE, "The history cannot be read now.") from error
 
 
+class Stored(NamedTuple):
+    """What is kept of somebody's presence."""
+
+    chosen: Chosen
+    seen_at: datetime | None
+
+
 class History:
     """Reads of one database."""
 
@@ -37,6 +45,7 @@ class History:
         self._messages = database[collections.MESSAGES.name]
         self._conversations = database[collections.CONVERSATIONS.name]
         self._memberships = database[collections.MEMBERSHIPS.name]
+        self._presence = database[collections.PRESENCE.name]
         self._users = database[collections.USERS.name]
 
     # --------------------------------------------------------------------------------------------- messages
@@ -214,7 +223,37 @@ class History:
             )
         return views
 
+    async def rosters(self, conversation_ids: Sequence[str], most: int) -> dict[str, list[str]]:
+        """The members of each of these conversations, at most so many of each."""
+        pipeline: list[dict[str, Any]] = [
+            {"$match": {"_id": {"$in": list(conversation_ids)}}},
+            {
+                "$lookup": {
+                    "from": collections.MEMBERSHIPS.name,
+                    "localField": "_id",
+                    "foreignField": "conversationId",
+                    "pipeline": [{"$limit": most}, {"$project": {"_id": 0, "userId": 1}}],
+                    "as": "members",
+                }
+            },
+            {"$project": {"members": 1}},
+        ]
+        cursor = self._conversations.aggregate(pipeline)
+        return {d["_id"]: [member["userId"] for member in d["members"]] async for d in cursor}
+
+    async def sharing(self, viewer: str, users: Sequence[str]) -> list[str]:
+        """Those of these people who are in a conversation with the viewer, or are the viewer; in their order."""
+        mine = [d["conversationId"] async for d in self._memberships.find({"userId": viewer}, {"conversationId": 1})]
+        query = {"userId": {"$in": list(users)}, "conversationId": {"$in": mine}}
+        found = {d["userId"] async for d in self._memberships.find(query, {"_id": 0, "userId": 1})}
+        return [user for user in dict.fromkeys(users) if user in found or user == viewer]
+
     # ----------------------------------------------------------------------------------------------- people
+
+    async def presence(self, user_ids: Sequence[str]) -> dict[str, Stored]:
+        """What is kept of these people's presence; nothing of those who never chose and never left."""
+        cursor = self._presence.find({"_id": {"$in": list(user_ids)}})
+        return {d["_id"]: Stored(d.get("chosen", "online"), d.get("lastSeenAt")) async for d in cursor}
 
     async def profile(self, user_id: str) -> Profile | None:
         """A person, if their token was ever seen."""

@@ -61,6 +61,7 @@ async def join(gateway: Gateway, joiner: Joiner, frame: frames.JoinConversation)
                 case Join.DONE:
                     done = True
                     gateway.egress.typing.show(joiner, conversation_id)
+                    gateway.presence.joined(joiner, conversation_id)
     finally:
         if not done or joiner.gone:
             hub.leave(joiner, conversation_id)

@@ -31,6 +31,7 @@ class Buckets:
     sends: Bucket
     typing: Bucket
     reads: Bucket
+    presence: Bucket
 
     @classmethod
     def of(cls, settings: Settings, now: float) -> "Buckets":
@@ -44,6 +45,7 @@ class Buckets:
             bucket(settings.rate_sends, settings.rate_sends_burst),
             bucket(settings.rate_typing, settings.rate_typing_burst),
             bucket(settings.rate_reads, settings.rate_reads_burst),
+            bucket(settings.rate_presence, settings.rate_presence_burst),
         )
 
 

@@ -27,7 +27,10 @@ LAG = Gauge("palabre_gateway_queue_waiting", "AMQP messages received and not yet
 HOLES = Counter("palabre_gateway_holes_healed_total", "Holes in the fan-out, filled from the history")
 FAILED = Counter("palabre_gateway_fanout_failures_total", "Items of the fan-out that could not be handled")
 RESYNCS = Counter("palabre_gateway_resyncs_total", "Holes too large to fill")
-DROPPED = Counter("palabre_gateway_droppable_frames_dropped_total", "Typing frames not sent to slow clients")
+PRESENCE = Counter("palabre_gateway_presence_items_total", "Items of the fan-out that told who is here")
+DROPPED = Counter(
+    "palabre_gateway_droppable_frames_dropped_total", "Typing and presence frames not sent to slow clients"
+)
 
 
 # Finding a child costs more than counting; the types are few.

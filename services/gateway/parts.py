@@ -12,6 +12,7 @@ from services.gateway.hub import Hub
 from services.gateway.ingress import Ingress
 from services.gateway.limits import Buckets
 from services.gateway.outbox import Turn
+from services.gateway.presence import Presence
 from services.gateway.profiles import Profiles
 from services.gateway.settings import Settings
 
@@ -43,6 +44,11 @@ class Gateway:
     def hub(self) -> Hub:
         """Rooms and connections."""
         return self.egress.hub
+
+    @property
+    def presence(self) -> Presence:
+        """Who is here, and who is told."""
+        return self.egress.presence
 
     def buckets_of(self, user_id: str) -> Buckets:
         """The buckets of all of a user's connections and calls here."""

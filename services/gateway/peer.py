@@ -40,8 +40,11 @@ class Peer:
         "_until",
         "_waiting",
         "_wire",
+        "active_at",
+        "away",
         "gone",
         "id",
+        "idle",
         "joined",
         "outbox",
         "user_id",
@@ -62,6 +65,8 @@ class Peer:
         self._waiting: deque[str | bytes] | None = None
         self._code = 0
         self.gone = False
+        self.away = self.idle = False
+        self.active_at = loop.time()
         self._limited = float("-inf")  # when RATE_LIMITED was logged last
         self._until = loop.call_later(
             gateway.settings.auth_timeout,
@@ -92,6 +97,7 @@ class Peer:
         if self.user_id:
             self._gateway.egress.reads.flush(self.user_id)
             self._gateway.hub.remove(self)
+            self._gateway.presence.left(self)
         self._gateway.sockets.discard(self)
         metrics.CONNECTIONS.dec()
         logger().info("disconnected", connection=self.id, user=self.user_id or None, code=self._code or code or None)
@@ -113,7 +119,8 @@ class Peer:
         if self._gateway.draining or self.gone:
             return  # the client hears in a moment that it should go elsewhere, and repeats it there
         try:
-            outcome = self._session.receive(data, self._loop.time())
+            moment = self._loop.time()
+            outcome = self._session.receive(data, moment)
         except Exception:
             logger().exception("frame not judged", connection=self.id, user=self.user_id or None)
             self.outbox.send(error_frame(Refusal(ErrorCode.INTERNAL)))
@@ -124,6 +131,11 @@ class Peer:
             if outcome.close is not None:
                 self.close(outcome.close, outcome.close.name.lower().replace("_", " "))
             return
+        if not isinstance(outcome, frames.Ping):  # a page pings by itself
+            self.active_at = moment
+            if self.idle:
+                self.idle = False
+                self._gateway.presence.touch(self.user_id)
         try:
             later = self._carry_out(outcome)
         except Exception as error:
@@ -188,6 +200,11 @@ class Peer:
             case frames.MarkRead():
                 assert self._session.identity is not None
                 self._gateway.egress.reads.mark(self, self._session.identity.profile, frame)
+            case frames.SetPresence():
+                assert self._session.identity is not None
+                self._gateway.presence.set(self, self._session.identity.profile, frame)
+            case frames.WatchPresence():
+                return self._gateway.presence.watch(self, frame)
             case frames.Authenticate():
                 return self._authenticate(frame)
         return None
@@ -213,6 +230,7 @@ class Peer:
         if first:
             self.user_id = identity.user_id
             hub.add(self)
+            self._gateway.presence.arrived(self)
         self._expire_at(identity)
         self.outbox.send(
             frames.Authenticated(

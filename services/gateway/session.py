@@ -19,7 +19,7 @@ from services.gateway.limits import Buckets, take
 from services.gateway.settings import Settings
 
 # In the contract, and not served yet: they are answered like types that nobody knows.
-LATER = {"edit_message", "delete_message", "add_reaction", "remove_reaction", "set_presence"}
+LATER = {"edit_message", "delete_message", "add_reaction", "remove_reaction"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +115,9 @@ class Session:
                 if frame.conversation_id not in self.joined:
                     return _error(ErrorCode.NOT_JOINED, frame.request_id, conversation_id=frame.conversation_id)
                 if (wait := self._limit(lambda b: b.typing, now)) > 0:
+                    return self._limited(frame.model_dump(), frame.request_id, wait)
+            case frames.SetPresence() | frames.WatchPresence():
+                if (wait := self._limit(lambda b: b.presence, now)) > 0:
                     return self._limited(frame.model_dump(), frame.request_id, wait)
             case frames.MarkRead():
                 if (wait := self._limit(lambda b: b.reads, now)) > 0:

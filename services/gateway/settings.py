@@ -42,6 +42,13 @@ class Settings(ServiceSettings):
     read_interval: float = Field(
         1.0, ge=0, description="seconds in which several mark_read of one user and conversation become one"
     )
+    presence_interval: float = Field(
+        30.0, gt=0, description="seconds within which a gateway says again who is there; two and a half are believed"
+    )
+    presence_grace: float = Field(
+        10.0, ge=0, description="seconds for which somebody who disconnected counts as still there"
+    )
+    away_after: float = Field(600.0, gt=0, description="seconds without a frame after which a device counts as away")
     broker_lost_timeout: float = Field(
         60.0, gt=0, description="seconds without RabbitMQ after which sockets are closed with 4003"
     )
@@ -59,6 +66,8 @@ class Settings(ServiceSettings):
     rate_typing_burst: float = Field(5.0, ge=1, description="typing frames at once")
     rate_reads: float = Field(10.0, ge=0, description="mark_read frames a second")
     rate_reads_burst: float = Field(100.0, ge=1, description="mark_read frames at once")
+    rate_presence: float = Field(2.0, ge=0, description="set_presence and watch_presence frames a second")
+    rate_presence_burst: float = Field(10.0, ge=1, description="of these at once")
     rate_frames: float = Field(100.0, ge=0, description="frames a second")
     rate_frames_burst: float = Field(100.0, ge=1, description="frames at once")
     drain_batch: int = Field(200, ge=1, description="sockets closed at a time while draining")

@@ -144,9 +144,15 @@ async def burst(
                     client = await sockets.enter_async_context(ChatClient.connect(gateway.ws, token))
                     await client.join(conversation)
                     clients.append(client)
+                # Who has come is shown a moment later, and should not be counted.
+                await eventually(lambda: all(_knows(client) >= set(names) - {client.user_id} for client in clients))
                 return await _burst(gateway, tap, monkeypatch, conversation, names, clients)
 
         yield run
+
+
+def _knows(client: ChatClient) -> set[str]:
+    return {frame["userId"] for frame in client.received if frame["type"] == "presence"}
 
 
 async def _burst(
@@ -271,6 +277,8 @@ def _reads(history: History, crowd: Crowd, message_id: str) -> list[Awaitable[An
         history.read_since(some, now() - timedelta(minutes=1)),
         history.readers(cid, message_id),
         history.conversation(cid, person),
+        history.presence(crowd.people[:50]),
+        history.sharing(person, crowd.people[:50]),
         history.conversations(person, 50, None),
         history.members(cid, 10, None),
         history.profile(person),
