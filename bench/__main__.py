@@ -17,6 +17,7 @@ from bench import chat, floor, palabre
 from bench.growth import growth
 from bench.history import history
 from bench.idle import idle
+from bench.presence import presence
 from bench.processes import resident
 from bench.report import Result, heading, memory, show, summary
 from bench.target import BenchError, Target, allow_many_sockets, from_urls, read_state
@@ -37,6 +38,7 @@ class What(StrEnum):
     growth = "growth"
     history = "history"
     floor = "floor"
+    presence = "presence"  # last, since it kills a gateway
 
 
 SEEDED = (What.growth, What.history)  # these write to MongoDB themselves, so it must be known
@@ -80,6 +82,7 @@ class Run:
             What.growth: lambda: self._add(growth(self.target, self.options.seconds, self.options.conversations)),
             What.history: lambda: self._add(history(self.target, self.options.messages)),
             What.floor: self._floor,
+            What.presence: lambda: self._add(presence(self.target, self.options.sockets)),
         }
         possible = [what for what in What if self.target.mongodb is not None or what not in SEEDED]
         head, before = heading(), resident(self.target.pids)
@@ -127,7 +130,7 @@ def main(
     rate: Annotated[float, typer.Option(min=1, max=5000, help="latency: messages a second.")] = 100,
     members: Annotated[int, typer.Option(min=2, max=1000, help="fanout: members of the room.")] = 500,
     fanout_rate: Annotated[float, typer.Option(min=1, max=500, help="fanout: messages a second.")] = 5,
-    sockets: Annotated[int, typer.Option(min=1, max=19_000, help="idle: connections.")] = 5000,
+    sockets: Annotated[int, typer.Option(min=1, max=19_000, help="idle, presence: connections.")] = 5000,
     messages: Annotated[int, typer.Option(min=100, max=10_000_000, help="history: of the conversation.")] = 100_000,
     conversations: Annotated[int, typer.Option(min=10, max=100_000, help="growth: the larger number.")] = 2000,
     url: Annotated[list[str] | None, typer.Option(help="A gateway; again for more. Default: --state.")] = None,

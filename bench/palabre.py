@@ -6,6 +6,7 @@ import shutil
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from bench.target import BenchError, Target, read_state
@@ -52,7 +53,7 @@ async def started() -> AsyncIterator[Target]:
                     await asyncio.sleep(POLL)
         except TimeoutError:
             raise BenchError(f"Palabre was not ready within {READY:.0f} s:\n{process.tail()}") from None
-        yield read_state(state)
+        yield replace(read_state(state), ours=True)
     finally:
         await process.stop(GRACE)
 

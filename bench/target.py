@@ -36,6 +36,7 @@ class Target:
     pids: dict[str, int] = field(default_factory=dict)
     mongodb: str | None = None  # for what is seeded straight into the database
     amqp: str | None = None
+    ours: bool = False  # started for this alone, so that a process of it may be killed
     _people: list[Person] = field(default_factory=list)
 
     @property
