@@ -14,7 +14,9 @@ from contracts.errors import ErrorCode, Refusal
 from contracts.events import Read
 from contracts.message import Message
 from contracts.presence import Chosen
-from services.mongo import Database, heads_of, to_message
+from services.gateway.gathering import Gathered
+from services.gateway.hub import Numbered
+from services.mongo import Database, encode_message, heads_of, to_message
 
 HIDDEN = {"tempHash": 0}
 MARKS_AT_ONCE = 2000  # that moved while a gateway was away; whoever moved before them is seen with their next one
@@ -47,25 +49,35 @@ class History:
         self._memberships = database[collections.MEMBERSHIPS.name]
         self._presence = database[collections.PRESENCE.name]
         self._users = database[collections.USERS.name]
+        # What everybody asks who connects.
+        self._heads_for = Gathered(self._read_heads_for)
+        self._profile = Gathered(self._read_profiles)
 
     # --------------------------------------------------------------------------------------------- messages
 
-    async def head(self, conversation_id: str) -> int:
-        """The newest stored seq, 0 when there is none."""
-        document = await self._messages.find_one(
-            {"conversationId": conversation_id}, {"seq": 1, "_id": 0}, sort=[("seq", -1)]
-        )
-        return document["seq"] if document else 0
+    async def head_for(self, conversation_id: str, user_id: str) -> int | None:
+        """The newest stored seq of a conversation that this person is in, 0 before the first; None for a stranger."""
+        return await self._heads_for.ask((conversation_id, user_id))
+
+    async def _read_heads_for(self, asked: Sequence[tuple[str, str]]) -> dict[tuple[str, str], int | None]:
+        people: dict[str, list[str]] = {}
+        for conversation_id, user_id in asked:
+            people.setdefault(conversation_id, []).append(user_id)
+        members = await self.members_of(people)
+        # Whoever is told of a head was a member before it was read.
+        heads = await self.heads(c for c, users in members.items() if users) if any(members.values()) else {}
+        return {(c, u): heads.get(c, 0) if u in members[c] else None for c, u in asked}
 
     async def heads(self, conversation_ids: Iterable[str]) -> dict[str, int]:
         """The newest stored seq of each of these conversations; 0 before the first message."""
         return await heads_of(self._database, conversation_ids)
 
-    async def above(self, conversation_id: str, seq: int, viewer: str) -> list[Message]:
-        """All messages above a seq, rising."""
-        query = {"conversationId": conversation_id, "seq": {"$gt": seq}}
-        cursor = self._messages.find(query, HIDDEN).sort("seq", 1)
-        return [to_message(document, viewer) async for document in cursor]
+    async def replay(self, conversation_id: str, above: int, until: int | None = None) -> list[Numbered]:
+        """Messages with `above < seq`, to the newest or `until` (which is included), rising, as they go to sockets."""
+        bounds = {"$gt": above} if until is None else {"$gt": above, "$lte": until}
+        query = {"conversationId": conversation_id, "seq": bounds}
+        found = await self._messages.find(query, HIDDEN).sort("seq", 1).to_list(None)
+        return [Numbered(d["seq"], encode_message(d), d["senderId"], d.get("tempId")) for d in found]
 
     async def missed(self, conversation_id: str, above: int, below: int) -> list[Message]:
         """Messages with `above < seq < below`, rising, each as its own sender sees it: with `tempId`."""
@@ -107,7 +119,7 @@ class History:
         """For each conversation those of these people who are in it."""
         query = {"$or": [{"conversationId": c, "userId": {"$in": list(users)}} for c, users in people.items()]}
         found: dict[str, set[str]] = {conversation_id: set() for conversation_id in people}
-        async for document in self._memberships.find(query, {"conversationId": 1, "userId": 1}):
+        for document in await self._memberships.find(query, {"_id": 0, "conversationId": 1, "userId": 1}).to_list(None):
             found[document["conversationId"]].add(document["userId"])
         return found
 
@@ -257,8 +269,10 @@ class History:
 
     async def profile(self, user_id: str) -> Profile | None:
         """A person, if their token was ever seen."""
-        document = await self._users.find_one({"_id": user_id})
-        return _profile(document) if document else None
+        return await self._profile.ask(user_id)
+
+    async def _read_profiles(self, user_ids: Sequence[str]) -> dict[str, Profile | None]:
+        return dict.fromkeys(user_ids) | await self._profiles(user_ids)
 
     async def people(self, query: str, limit: int, after: str | None) -> tuple[list[Profile], str | None]:
         """People one of whose words begins with the query, by id, and where the next page begins."""
@@ -273,8 +287,8 @@ class History:
         return [_profile(document) for document in found[:limit]], following
 
     async def _profiles(self, user_ids: Iterable[str]) -> dict[str, Profile]:
-        cursor = self._users.find({"_id": {"$in": list(user_ids)}})
-        return {document["_id"]: _profile(document) async for document in cursor}
+        found = await self._users.find({"_id": {"$in": list(user_ids)}}).to_list(None)
+        return {document["_id"]: _profile(document) for document in found}
 
 
 def _profile(document: dict[str, Any]) -> Profile:

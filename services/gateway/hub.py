@@ -110,7 +110,7 @@ class Hub:
             return Join.BEHIND
         del room.joining[connection]
         for message in held:
-            connection.outbox.write(_frame(message, connection))
+            connection.outbox.write(framed(message, connection))
         room.members[connection] = held[-1].seq if held else head
         connection.joined.add(conversation_id)
         if room.last is None:
@@ -207,7 +207,7 @@ class Hub:
         for connection, floor in room.members.items():
             if seq > floor:
                 mine = connection.user_id == sender_id
-                connection.outbox.write(_frame(message, connection) if mine else common)
+                connection.outbox.write(framed(message, connection) if mine else common)
         for held in room.joining.values():
             if len(held) == HELD:
                 held.clear()
@@ -224,6 +224,7 @@ class Hub:
                 connection.outbox.offer(prepared)
 
 
-def _frame(message: Numbered, connection: Connection) -> bytes:
+def framed(message: Numbered, connection: Connection) -> bytes:
+    """The frame of a message for this connection: its `tempId` is its sender's alone."""
     temp_id = message.temp_id if connection.user_id == message.sender_id else None
     return prepare(frames.new_message(message.body, temp_id))

@@ -5,13 +5,10 @@ from typing import Protocol
 
 from contracts import frames
 from contracts.errors import ErrorCode, Refusal
-from contracts.message import Message
 from services.gateway import metrics
-from services.gateway.history import History, reading
-from services.gateway.hub import Connection, Join
-from services.gateway.outbox import Outbox
+from services.gateway.history import reading
+from services.gateway.hub import Connection, Join, Numbered, framed
 from services.gateway.parts import Gateway
-from services.gateway.wire import prepare
 
 
 class Joiner(Connection, Protocol):
@@ -33,9 +30,11 @@ async def join(gateway: Gateway, joiner: Joiner, frame: frames.JoinConversation)
     done, replayed = False, 0
     try:
         async with reading():
-            if not await history.is_member(conversation_id, joiner.user_id):
+            head = await history.head_for(conversation_id, joiner.user_id)
+            if head is None:
                 raise Refusal(ErrorCode.NOT_A_MEMBER)
-            messages, head = await _messages_for(history, joiner.user_id, frame, gateway.settings.resume_limit)
+            above = _replayed_above(frame, head, gateway.settings.resume_limit)
+            messages = await history.replay(conversation_id, above, head) if above < head else []
         first = messages[0].seq if messages else None
         joiner.outbox.send(
             frames.JoinedConversation(
@@ -47,14 +46,14 @@ async def join(gateway: Gateway, joiner: Joiner, frame: frames.JoinConversation)
             )
         )
         while not done and not joiner.gone:
-            await _replay(joiner.outbox, messages)
+            await _replay(joiner, messages)
             replayed += len(messages)
             match hub.finish_join(joiner, conversation_id, head):
                 case Join.GONE:
                     raise Refusal(ErrorCode.NOT_A_MEMBER)
                 case Join.BEHIND:
                     async with reading():
-                        messages = await history.above(conversation_id, head, joiner.user_id)
+                        messages = await history.replay(conversation_id, head)
                     if not messages:
                         raise Refusal(ErrorCode.UNAVAILABLE, "The history is behind.")
                     head = messages[-1].seq
@@ -68,26 +67,19 @@ async def join(gateway: Gateway, joiner: Joiner, frame: frames.JoinConversation)
     return replayed
 
 
-async def _replay(outbox: Outbox, messages: Sequence[Message]) -> None:
+async def _replay(joiner: Joiner, messages: Sequence[Numbered]) -> None:
     metrics.frames_out("new_message").inc(len(messages))
     for message in messages:
-        if outbox.half_full:
-            await outbox.taken()
-        outbox.write(prepare(frames.new_message(message.encode())))
+        if joiner.outbox.half_full:
+            await joiner.outbox.taken()
+        joiner.outbox.write(framed(message, joiner))
 
 
-async def _messages_for(
-    history: History, viewer: str, frame: frames.JoinConversation, resume_limit: int
-) -> tuple[list[Message], int]:
-    """The messages to replay, as this user sees them, and the head that they end with."""
-    conversation_id, after = frame.conversation_id, frame.after_seq
-    if after is None:
-        messages = await history.newest(conversation_id, frame.limit, viewer=viewer)
-        return messages, messages[-1].seq if messages else 0
-    head = await history.head(conversation_id)
-    if head - after > resume_limit:
-        newest = await history.newest(conversation_id, frame.limit, viewer=viewer)
-        messages = [message for message in newest if message.seq > after]
-    else:
-        messages = await history.above(conversation_id, after, viewer)
-    return messages, messages[-1].seq if messages else head
+def _replayed_above(frame: frames.JoinConversation, head: int, resume_limit: int) -> int:
+    """The seq above which all up to the head is replayed.
+
+    Numbers have no holes, so the newest `limit` begin at a known one.
+    """
+    if frame.after_seq is not None and head - frame.after_seq <= resume_limit:
+        return frame.after_seq
+    return max(frame.after_seq or 0, head - frame.limit)

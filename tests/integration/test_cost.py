@@ -1,5 +1,6 @@
 """What a burst of messages costs each service, counted and not timed; and what every read of the hot paths examines."""
 
+import asyncio
 import json
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -205,6 +206,21 @@ async def test_a_burst_costs_a_gateway_the_same_whatever_the_members(
     assert (set(others), sender <= 2) == ({1}, True), seen.writes
 
 
+@pytest.mark.parametrize("rooms", [1, 10])
+async def test_a_hundred_who_connect_together_are_three_reads(counted: tuple[Database, RoundTrips], rooms: int) -> None:
+    database, trips = counted
+    people = [f"user{number}" for number in range(100)]
+    conversations = [await store_conversation(database, dict.fromkeys(people, "member")) for _ in range(rooms)]
+    await database.users.insert_many([{"_id": p, "userName": p, "avatar": None, "words": [p]} for p in people])
+    trips.commands.clear()
+    history = History(database)
+    profiles = await asyncio.gather(*(history.profile(person) for person in people))
+    assert [profile and profile.user_id for profile in profiles] == people
+    asked = [history.head_for(conversations[n % rooms], person) for n, person in enumerate(people)]
+    assert await asyncio.gather(*asked) == [0] * 100
+    assert trips.names == ["find users", "find memberships", "aggregate conversations"]
+
+
 # --------------------------------------------------------------------------------------------------- query plans
 
 ROOMS, STORED, PEOPLE, MEMBERS = 40, 250, 400, 20
@@ -264,9 +280,10 @@ def _reads(history: History, crowd: Crowd, message_id: str) -> list[Awaitable[An
     """Everything that a gateway ever asks."""
     cid, person, some = crowd.one, crowd.member, crowd.conversations[:10]
     return [
-        history.head(cid),
+        history.head_for(cid, person),
         history.heads(some),
-        history.above(cid, STORED - 10, person),
+        history.replay(cid, STORED - 10),
+        history.replay(cid, 100, 126),
         history.missed(cid, 100, 126),
         history.newest(cid, 50),
         history.newest(cid, 50, below=100),

@@ -76,26 +76,29 @@ async def test_pages_forwards_meet_and_end(database: Database, history: History)
     assert await history.after(cid, 7, 3) == []
 
 
-async def test_a_replay_has_what_lies_between_its_bounds_and_neither_bound(
+async def test_what_was_missed_lies_between_its_bounds_and_a_replay_has_its_last(
     database: Database, history: History
 ) -> None:
     cid = await talk(database, 5)
     assert seqs(await history.missed(cid, 1, 5)) == [2, 3, 4]
     assert seqs(await history.missed(cid, 0, 1)) == []
-    assert seqs(await history.above(cid, 3, "alice")) == [4, 5]
-    assert seqs(await history.above(cid, 9, "alice")) == []
+    assert [message.seq for message in await history.replay(cid, 3)] == [4, 5]
+    assert [message.seq for message in await history.replay(cid, 1, 3)] == [2, 3]
+    assert await history.replay(cid, 9) == []
 
 
 async def test_only_this_conversation_is_read(database: Database, history: History) -> None:
     cid, other = await talk(database, 2), await talk(database, 3)
-    for read in (history.newest(cid, 10), history.after(cid, 0, 10), history.above(cid, 0, "alice")):
+    for read in (history.newest(cid, 10), history.after(cid, 0, 10), history.missed(cid, 0, 9)):
         assert {message.conversation_id for message in await read} == {cid}
-    assert await history.head(other) == 3
+    replayed = [Message.decode(message.body) for message in await history.replay(cid, 0)]
+    assert [message.conversation_id for message in replayed] == [cid, cid]
+    assert await history.heads([other]) == {other: 3}
 
 
 async def test_heads_are_of_the_last_messages(database: Database, history: History) -> None:
     cid, empty, unknown = await talk(database, 4), await store_conversation(database), new_id()
-    assert [await history.head(c) for c in (cid, empty, unknown)] == [4, 0, 0]
+    assert [await history.head_for(c, "alice") for c in (cid, empty, unknown)] == [4, 0, None]
     assert await history.heads([cid, empty, unknown]) == {cid: 4, empty: 0}
 
 
@@ -104,7 +107,6 @@ async def test_a_temp_id_is_shown_to_its_sender_only(database: Database, history
     reads: list[Callable[[str | None], Awaitable[list[Message]]]] = [
         lambda viewer: history.newest(cid, 10, viewer=viewer),
         lambda viewer: history.after(cid, 0, 10, viewer=viewer),
-        lambda viewer: history.above(cid, 0, str(viewer)),
     ]
     for read in reads:
         assert [message.temp_id for message in await read("alice")] == ["t1", None, "t3", None]
@@ -263,6 +265,6 @@ async def test_a_database_that_is_away_is_unavailable(
     await mongo_proxy.refuse()
     with pytest.raises(Refusal) as refusal:
         async with reading():
-            await History(distant).head("c")
+            await History(distant).head_for("c", "alice")
     assert refusal.value.code == ErrorCode.UNAVAILABLE
     await asyncio.to_thread(client.close)
