@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 
-from fastapi import FastAPI, WebSocket
+from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from starlette.responses import JSONResponse, Response
 
@@ -21,7 +21,8 @@ from services.gateway.ingress import Ingress, new_id
 from services.gateway.parts import Gateway
 from services.gateway.profiles import Profiles
 from services.gateway.settings import Settings
-from services.gateway.websocket import come_back_later, endpoint
+from services.gateway.websocket import admit, come_back_later
+from services.gateway.wire import DOOR, Door
 from services.telemetry import logger, metrics_response, start_logging
 from services.worker import calm_garbage_collector
 
@@ -32,7 +33,7 @@ def create_app(settings: Settings) -> FastAPI:
     """The application; its parts start and stop with it."""
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Door]]:
         gateway_id = new_id()
         start_logging(settings, "gateway", gateway_id)
         client, database = mongo.connect(settings, f"gateway {gateway_id}")
@@ -67,7 +68,7 @@ def create_app(settings: Settings) -> FastAPI:
             task.add_done_callback(partial(_died, app))
         calm_garbage_collector()
         try:
-            yield
+            yield {DOOR: partial(admit, gateway)}
         finally:
             gateway.presence.leave()
             for task in work:
@@ -89,10 +90,6 @@ def create_app(settings: Settings) -> FastAPI:
             expose_headers=["Retry-After"],
             max_age=600,
         )
-
-    @app.websocket("/ws/chat")
-    async def chat(websocket: WebSocket) -> None:
-        await endpoint(app.state.gateway, websocket)
 
     @app.api_route("/healthz", methods=["GET", "HEAD"], include_in_schema=False)
     async def healthz() -> Response:

@@ -4,14 +4,14 @@ import json
 import random
 from urllib.parse import urlsplit
 
-from starlette.websockets import WebSocket
+from websockets.datastructures import Headers
 
 from contracts.errors import CloseCode
 from services.gateway.outbox import Outbox
 from services.gateway.parts import Gateway
 from services.gateway.peer import Peer
 from services.gateway.settings import Settings
-from services.gateway.wire import EXTENSION, Wire
+from services.gateway.wire import Wire
 from services.telemetry import logger
 
 
@@ -30,16 +30,20 @@ def come_back_later(settings: Settings) -> str:
     return json.dumps({"reconnectInMs": wait})
 
 
-async def endpoint(gateway: Gateway, websocket: WebSocket) -> None:
+def admit(gateway: Gateway, wire: Wire, headers: Headers) -> None:
     """Let a socket in; from then on its `Peer` reads it."""
-    wire: Wire = websocket.scope["extensions"][EXTENSION]
-    await websocket.accept()
     outbox = Outbox(wire, gateway.settings.ws_queue_bytes, gateway.turn)
     if gateway.draining:
         outbox.close(CloseCode.DRAINING, come_back_later(gateway.settings))
         return
-    if not origin_allowed(gateway.settings, websocket.headers.get("origin"), websocket.headers.get("host")):
-        logger().warning("origin refused", origin=websocket.headers.get("origin"))
+    origin = _first(headers, "Origin")
+    if not origin_allowed(gateway.settings, origin, _first(headers, "Host")):
+        logger().warning("origin refused", origin=origin)
         outbox.close(CloseCode.ORIGIN_NOT_ALLOWED, "origin not allowed")
         return
     wire.attach(Peer(gateway, wire, outbox))
+
+
+def _first(headers: Headers, name: str) -> str | None:
+    values = headers.get_all(name)
+    return values[0] if values else None

@@ -2,21 +2,26 @@
 
 That is: frames that are prepared once and written to many sockets, the bytes that wait for a slow client, our own
 heartbeat (a ping each interval, close 4000 after two that were not answered), and closing at once in a callback.
-The application does the handshake; then it attaches a receiver and returns, and frames come to the receiver directly. So
-an open socket has no task, and none of the application's stack waits for it.
-uvicorn is told to use this class by its import path (`ws="services.gateway.wire:Wire"`).
+A handshake for `PATH` is answered here, and its socket handed to the application's door, which attaches a receiver; frames
+then come to the receiver directly. So neither opening a socket nor an open one needs a task, and the ASGI stack, of which
+nothing would be used, is not walked through. Every other path takes uvicorn's way into the application.
+uvicorn is told to use this class by its import path (`ws="services.gateway.wire:Wire"`); the door comes to it in the
+lifespan's state.
 """
 
 import asyncio
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, cast
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.datastructures import Headers
 from websockets.frames import Frame
+from websockets.http11 import Request
 
 CLOSE_TIMEOUT = 5.0  # seconds for the peer to take a close frame before the connection is cut
-EXTENSION = "palabre.wire"
+PATH = "/ws/chat"
+DOOR = "palabre.door"  # in the lifespan's state: a `Door`
 PINGS = 1000
 PONG_BYTES = 64 * 1024  # that may wait when a ping is answered
 
@@ -54,8 +59,11 @@ class _Events:
             self._receiver.ended(event.get("code", 0))
 
 
+Door = Callable[["Wire", Headers], None]  # takes an open socket in (`attach`) or closes it; headers of its handshake
+
+
 class Wire(WebSocketsSansIOProtocol):
-    """One socket. The endpoint finds it in its scope's extensions."""
+    """One socket."""
 
     _beat: asyncio.TimerHandle | None = None
     _unanswered = 0
@@ -63,29 +71,34 @@ class Wire(WebSocketsSansIOProtocol):
     _flood_code = 1008
     _receiver: Receiver | None = None
 
-    def handle_connect(self, event: Any) -> None:
-        """Also hand ourselves to the endpoint."""
-        super().handle_connect(event)
-        if hasattr(self, "scope"):
-            cast(dict[str, Any], self.scope["extensions"])[EXTENSION] = self
+    def handle_connect(self, event: Request) -> None:
+        """Answer the handshake."""
+        door: Door | None = self.app_state.get(DOOR)
+        if door is None or self.root_path or event.path.partition("?")[0] != PATH:
+            super().handle_connect(event)
+            return
+        response = self.conn.accept(event)
+        opened = response.status_code == 101
+        if opened:
+            del response.headers["Date"]  # uvicorn's own is made once a second
+            response.headers.update((name.decode(), value.decode()) for name, value in self.default_headers)
+        self.handshake_complete = True
+        self.conn.send_response(response)
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        if not opened:
+            self.close_sent = True
+            self.transport.close()
+            return
+        try:
+            door(self, event.headers)
+        except Exception:
+            self.logger.exception("socket not taken in")
+            self.transport.abort()
 
     def attach(self, receiver: Receiver) -> None:
-        """From now on this one reads the socket; what the handshake needed is let go."""
+        """From now on this one reads the socket."""
         self._receiver = receiver
         self.queue = cast(Any, _Events(receiver))
-        del self.scope, self.request, self.response
-        if self.disconnected or self.close_sent:
-            receiver.ended(1006)
-
-    async def run_asgi(self) -> None:
-        """The handshake, by the application; without a receiver afterwards the socket is closed."""
-        try:
-            await self.app(self.scope, self.receive, self.send)
-        except Exception:
-            self.logger.exception("handshake failed")
-            self.send_500_response()
-        if self._receiver is None and self.close_timer is None:
-            self.transport.close()
 
     def send_receive_event_to_app(self) -> None:
         """A whole message came. A receiver takes it at once; uvicorn would stop reading after each."""
