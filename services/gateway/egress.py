@@ -15,10 +15,11 @@ from contracts.shape import complaint, now, to_text
 from services.amqp import Broker, Inbox
 from services.gateway import metrics
 from services.gateway.history import History, reading
-from services.gateway.hub import Connection, Hub, Numbered
+from services.gateway.hub import Connection, Hub
 from services.gateway.ingress import Ingress
 from services.gateway.presence import Presence
 from services.gateway.reads import Reads
+from services.gateway.recent import Numbered
 from services.gateway.settings import Settings
 from services.gateway.typing import Shown
 from services.gateway.wire import prepare

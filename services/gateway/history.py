@@ -15,7 +15,7 @@ from contracts.events import Read
 from contracts.message import Message
 from contracts.presence import Chosen
 from services.gateway.gathering import Gathered
-from services.gateway.hub import Numbered
+from services.gateway.recent import Numbered
 from services.mongo import Database, encode_message, heads_of, to_message
 
 HIDDEN = {"tempHash": 0}

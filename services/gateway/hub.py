@@ -5,14 +5,15 @@ a jump holds everything back until the hole was read from the history (`holes`).
 held for it, so that between its replay and the live messages there is neither gap nor repeat.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from contracts import frames
 from services.gateway import metrics
 from services.gateway.outbox import Outbox
+from services.gateway.recent import Numbered, Recent
 from services.gateway.wire import prepare
 
 HELD = 200  # messages that are held for one joining connection; what is more is read from the history again
@@ -27,15 +28,6 @@ class Connection(Protocol):
     joined: set[str]  # its conversations; kept by the hub
 
 
-class Numbered(NamedTuple):
-    """A message on its way to sockets: its JSON without `tempId`, and whose `tempId` it is."""
-
-    seq: int
-    body: bytes
-    sender_id: str = ""
-    temp_id: str | None = None
-
-
 @dataclass(slots=True)
 class Room:
     """One conversation with connections here. `last` is None until the first join has read the history."""
@@ -46,6 +38,7 @@ class Room:
     joining: dict[Connection, list[Numbered]] = field(default_factory=dict)
     held: dict[int, Numbered] = field(default_factory=dict)
     healing: bool = False
+    recent: Recent | None = None  # up to `last`, once a second connection has joined
 
 
 class Join(Enum):
@@ -118,6 +111,20 @@ class Hub:
             self._advance(conversation_id, room)
         return Join.DONE
 
+    def recent(self, conversation_id: str, above: int, until: int) -> list[Numbered] | None:
+        """The messages with `above < seq <= until`, if they are remembered here."""
+        room = self.rooms.get(conversation_id)
+        return room.recent.between(above, until) if room is not None and room.recent is not None else None
+
+    def remember(self, conversation_id: str, above: int, messages: Sequence[Numbered]) -> None:
+        """All above a seq, as the history has them: those who join next may have use of them.
+
+        For a room of one nothing is remembered: most have nobody else here, and there are many of them.
+        """
+        room = self.rooms.get(conversation_id)
+        if room is not None and room.members and messages and messages[-1].seq == room.last:
+            room.recent = Recent(above, messages)
+
     def leave(self, connection: Connection, conversation_id: str) -> bool:
         """No more messages of this conversation; returns whether it had joined."""
         connection.joined.discard(conversation_id)
@@ -180,6 +187,7 @@ class Hub:
         for connection in list(room.members):
             connection.outbox.send(resync)
         room.last = max(room.last, head)
+        room.recent = None
         self._advance(conversation_id, room)
 
     def unhealed(self, conversation_id: str) -> None:
@@ -201,6 +209,8 @@ class Hub:
             self._heal(conversation_id, room.last, min(room.held))
 
     def _deliver(self, room: Room, message: Numbered) -> None:
+        if room.recent is not None:
+            room.recent.add(message)
         common = prepare(frames.new_message(message.body))
         metrics.frames_out("new_message").inc(len(room.members))
         seq, sender_id = message.seq, message.sender_id if message.temp_id is not None else None

@@ -7,8 +7,9 @@ from contracts import frames
 from contracts.errors import ErrorCode, Refusal
 from services.gateway import metrics
 from services.gateway.history import reading
-from services.gateway.hub import Connection, Join, Numbered, framed
+from services.gateway.hub import Connection, Join, framed
 from services.gateway.parts import Gateway
+from services.gateway.recent import Numbered
 
 
 class Joiner(Connection, Protocol):
@@ -34,7 +35,10 @@ async def join(gateway: Gateway, joiner: Joiner, frame: frames.JoinConversation)
             if head is None:
                 raise Refusal(ErrorCode.NOT_A_MEMBER)
             above = _replayed_above(frame, head, gateway.settings.resume_limit)
-            messages = await history.replay(conversation_id, above, head) if above < head else []
+            messages = hub.recent(conversation_id, above, head) if above < head else []
+            if messages is None:
+                messages = await history.replay(conversation_id, above, head)
+                hub.remember(conversation_id, above, messages)
         first = messages[0].seq if messages else None
         joiner.outbox.send(
             frames.JoinedConversation(

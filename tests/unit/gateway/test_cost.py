@@ -13,9 +13,10 @@ from contracts.topology import Topology
 from services.amqp import Broker, Outgoing
 from services.gateway.egress import Egress
 from services.gateway.history import History
-from services.gateway.hub import Hub, Join, Numbered
+from services.gateway.hub import Hub, Join
 from services.gateway.ingress import Ingress
 from services.gateway.outbox import Outbox, Turn
+from services.gateway.recent import Numbered
 from services.gateway.settings import Settings
 from services.gateway.wire import prepare
 from tests.support.builders import make_message

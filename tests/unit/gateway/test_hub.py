@@ -3,8 +3,9 @@
 from collections.abc import Callable, Sequence
 
 from contracts.errors import CloseCode
-from services.gateway.hub import HELD, Hub, Join, Numbered
+from services.gateway.hub import HELD, Hub, Join
 from services.gateway.outbox import Outbox, Turn
+from services.gateway.recent import Numbered
 
 
 class FakeSocket:
@@ -207,3 +208,44 @@ def test_a_join_that_takes_long_in_a_busy_room_reads_on() -> None:
     assert hub.finish_join(late, "c", 0) is Join.BEHIND
     assert hub.finish_join(late, "c", HELD) is Join.DONE
     assert late.seqs == [HELD + 1]
+
+
+def test_what_a_join_has_read_and_what_came_after_is_remembered_for_the_next() -> None:
+    hub = Hub(Holes())
+    joined(hub, "one", 3)
+    hub.remember("c", 1, [message(2), message(3)])
+    hub.message("c", message(4))
+    assert hub.recent("c", 1, 4) == [message(2), message(3), message(4)]
+    assert hub.recent("c", 0, 4) is None
+    assert hub.recent("c", 1, 5) is None, "5 is stored, and did not come yet"
+
+
+def test_nothing_is_remembered_that_would_leave_a_hole() -> None:
+    holes = Holes()
+    hub = Hub(holes)
+    joined(hub, "one", 3)
+    hub.remember("c", 1, [message(2)])
+    assert hub.recent("c", 1, 2) is None, "3 was delivered before, and will not come again"
+    hub.remember("c", 1, [message(2), message(3), message(4)])
+    assert hub.recent("c", 1, 4) is None, "4 will come again"
+    hub.remember("c", 2, [message(3)])
+    hub.message("c", message(9))
+    hub.give_up("c", 8)
+    assert hub.recent("c", 2, 9) is None
+    assert hub.recent("c", 8, 9) is None
+
+
+def test_nothing_is_remembered_of_a_room_without_a_member_and_all_is_forgotten_with_the_last() -> None:
+    hub = Hub(Holes())
+    hub.remember("c", 0, [message(1)])
+    first = FakeConnection("first")
+    hub.add(first)
+    hub.begin_join(first, "c")
+    hub.remember("c", 0, [message(1)])
+    assert hub.finish_join(first, "c", 1) is Join.DONE
+    assert hub.recent("c", 0, 1) is None
+    hub.remember("c", 0, [message(1)])
+    assert hub.recent("c", 0, 1) == [message(1)]
+    hub.leave(first, "c")
+    joined(hub, "second", 1)
+    assert hub.recent("c", 0, 1) is None
