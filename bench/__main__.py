@@ -14,7 +14,7 @@ import typer
 import uvloop
 
 from bench import chat, floor, palabre
-from bench.growth import growth
+from bench.growth import MEMBERS, SLOWEST, growth
 from bench.history import history
 from bench.idle import idle
 from bench.presence import presence
@@ -23,7 +23,8 @@ from bench.report import Result, heading, memory, show, summary
 from bench.target import BenchError, Target, allow_many_sockets, from_urls, read_state
 from deploy.local.process import StartError
 
-LONGEST = 300.0  # seconds that one measurement may take in all
+LONGEST = 300.0  # seconds that one measurement may take in all, but for what it puts into the database before
+SLOWEST_SEEDING = 5000  # documents a second
 EIGHT = 8  # in flight per sender: half of what is reached there is the second rate of the latency
 
 
@@ -57,6 +58,7 @@ class Options:
     sockets: int
     messages: int
     conversations: int
+    stored: int
 
 
 @dataclass
@@ -79,7 +81,7 @@ class Run:
                 chat.fanout(self.target, self.options.seconds, self.options.members, self.options.fanout_rate)
             ),
             What.elsewhere: self._elsewhere,
-            What.growth: lambda: self._add(growth(self.target, self.options.seconds, self.options.conversations)),
+            What.growth: self._growth,
             What.history: lambda: self._add(history(self.target, self.options.messages)),
             What.floor: self._floor,
             What.presence: lambda: self._add(presence(self.target, self.options.sockets)),
@@ -92,8 +94,8 @@ class Run:
         summary(head, self.figures | self.floor, floor.ratios(self.figures, self.floor))
         memory(before, resident(self.target.pids))
 
-    async def _add(self, measurement: Awaitable[Result]) -> Result:
-        async with asyncio.timeout(LONGEST):
+    async def _add(self, measurement: Awaitable[Result], longest: float = LONGEST) -> Result:
+        async with asyncio.timeout(longest):
             result = await measurement
         show(result)
         self.figures |= result.figures
@@ -114,6 +116,14 @@ class Run:
         for members in (1, 2):
             await self._add(chat.elsewhere(self.target, self.options.seconds, members))
 
+    async def _growth(self) -> None:
+        conversations, stored = self.options.conversations, self.options.stored
+        seeded = conversations * (1 + MEMBERS) + stored
+        await self._add(
+            growth(self.target, self.options.seconds, conversations, stored),
+            LONGEST + seeded / SLOWEST_SEEDING + conversations / SLOWEST,
+        )
+
     async def _floor(self) -> None:
         async with asyncio.timeout(LONGEST):
             result = await floor.floor(self.target)
@@ -133,6 +143,7 @@ def main(
     sockets: Annotated[int, typer.Option(min=1, max=19_000, help="idle, presence: connections.")] = 5000,
     messages: Annotated[int, typer.Option(min=100, max=10_000_000, help="history: of the conversation.")] = 100_000,
     conversations: Annotated[int, typer.Option(min=10, max=100_000, help="growth: the larger number.")] = 2000,
+    stored: Annotated[int, typer.Option(min=0, max=100_000_000, help="growth: messages that are there before.")] = 0,
     url: Annotated[list[str] | None, typer.Option(help="A gateway; again for more. Default: --state.")] = None,
     state: Annotated[Path | None, typer.Option(help="What `make run` wrote; .run/state.json by default.")] = None,
 ) -> None:
@@ -150,6 +161,7 @@ def main(
         sockets,
         messages,
         conversations,
+        stored,
     )
     try:
         allow_many_sockets()

@@ -1,6 +1,5 @@
 """Reading what was said: pages over REST, and joining with a replay, in a long conversation."""
 
-import asyncio
 import random
 import time
 
@@ -8,8 +7,8 @@ from bench import seeding
 from bench.processes import CpuMeter
 from bench.report import Result, latencies, percentile
 from bench.rest import Rest
-from bench.target import Target
-from bench.wire import Frame, Wire
+from bench.talker import Talker
+from bench.target import Person, Target
 
 PAGE = 50
 READS, JOINS = 500, 200
@@ -36,7 +35,7 @@ async def history(target: Target, messages: int) -> Result:
             if [item["seq"] for item in page["items"]] != list(range(before - PAGE, before)):
                 result.faults.append(f"the page below {before} is not the {PAGE} messages before it")
     result.cpu, result.unit, result.count = meter.stop(), "page", READS
-    joins = await _joins(socket, people[0].token, conversation_id, messages - PAGE, result)
+    joins = await _joins(socket, people[0], conversation_id, messages - PAGE, result)
     result.rows += [*latencies("page", pages), *latencies(f"join with {PAGE} messages", joins)]
     for name, values in ((f"history page of {PAGE} from {messages:,}", pages), (f"join with {PAGE} messages", joins)):
         result.figures[f"{name}, p50, ms"] = percentile(values, 0.5) * 1000
@@ -44,31 +43,15 @@ async def history(target: Target, messages: int) -> Result:
     return result
 
 
-async def _joins(url: str, token: str, conversation_id: str, after: int, result: Result) -> list[float]:
+async def _joins(url: str, person: Person, conversation_id: str, after: int, result: Result) -> list[float]:
     """Seconds from each `join_conversation` to the last message of its replay."""
-    frames: asyncio.Queue[Frame] = asyncio.Queue()
-    wire = Wire(frames.put_nowait, lambda why: frames.put_nowait({"type": "closed", "why": why}))
-    await wire.connect(url)
     seconds: list[float] = []
-    try:
-        wire.send({"type": "authenticate", "token": token})
-        async with asyncio.timeout(60):
-            while (await frames.get())["type"] != "authenticated":
-                pass
-            for _ in range(JOINS):
-                start = time.perf_counter()
-                wire.send({"type": "join_conversation", "conversationId": conversation_id, "afterSeq": after})
-                seqs: list[int] = []
-                while len(seqs) < PAGE:
-                    frame = await frames.get()
-                    if frame["type"] == "new_message":
-                        seqs.append(frame["message"]["seq"])
-                    elif frame["type"] != "joined_conversation":
-                        result.faults.append(f"joining was answered with {frame}")
-                        return seconds
-                seconds.append(time.perf_counter() - start)
-                if seqs != list(range(after + 1, after + PAGE + 1)):
-                    result.faults.append(f"the replay above {after} is not what follows it")
-    finally:
-        wire.close()
+    async with Talker(url, person) as talker:
+        for _ in range(JOINS):
+            start = time.perf_counter()
+            talker.send({"type": "join_conversation", "conversationId": conversation_id, "afterSeq": after})
+            replay = await talker.until("new_message", PAGE)
+            seconds.append(time.perf_counter() - start)
+            if [frame["message"]["seq"] for frame in replay] != list(range(after + 1, after + PAGE + 1)):
+                result.faults.append(f"the replay above {after} is not what follows it")
     return seconds

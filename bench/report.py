@@ -9,9 +9,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 
+@dataclass(frozen=True)
+class Table:
+    """What is too much for rows of two; printed as Markdown."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+
+
 @dataclass
 class Result:
-    """Rows of (what, value), CPU seconds by process, what was violated, and the figures for the table at the end.
+    """Rows of (what, value), CPU seconds by process, what was violated, tables, and the figures for that at the end.
 
     CPU is divided by the messages, or by the `count` of another `unit`.
     """
@@ -24,6 +33,7 @@ class Result:
     unit: str = "message"
     count: int = 0
     faults: list[str] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
     figures: dict[str, float] = field(default_factory=dict)
 
     def cpu_of(self, *kinds: str) -> float:
@@ -59,11 +69,20 @@ def show(result: Result) -> None:
         print(f"  {'CPU':<44} {'seconds':>12} {f'µs/{result.unit}':>11}")
         for name, used in result.cpu.items():
             print(f"    {name:<42} {used:>12.2f} {used * 1e6 / max(result.count or result.messages, 1):>11,.0f}")
+    for table in result.tables:
+        print(f"\n{markdown(table)}\n")
     for fault in result.faults:
         print(f"  VIOLATED  {fault}")
     if not result.faults:
         print("  Checked: nothing lost, repeated or out of order." if result.messages else "  Checked.")
     sys.stdout.flush()
+
+
+def markdown(table: Table) -> str:
+    """As it stands in a README; columns of numbers are flush right."""
+    numeric = [bool(table.rows) and all(row[n][:1].isdigit() for row in table.rows) for n in range(len(table.columns))]
+    rule = ["---:" if right else "---" for right in numeric]
+    return "\n".join([f"{table.title}\n", *(f"| {' | '.join(row)} |" for row in (table.columns, rule, *table.rows))])
 
 
 def number(value: float) -> str:

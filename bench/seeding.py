@@ -1,12 +1,14 @@
 """Conversations and messages put straight into MongoDB, as the persister would have stored them: many, and fast."""
 
+import asyncio
+import itertools
 import os
-import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
+import uuid_utils
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
 
@@ -15,7 +17,7 @@ from bench.target import BenchError, Person, Target
 from contracts import collections
 from contracts.shape import now
 
-BATCH = 5000  # documents of one insert
+BATCH, LANES = 5000, 2  # documents of one insert, and how many of those at the same time
 Document = dict[str, Any]
 
 
@@ -28,10 +30,15 @@ async def database(target: Target) -> AsyncIterator[AsyncDatabase[Document]]:
         yield client[os.environ.get("MONGODB_DATABASE") or "palabre"]
 
 
-async def conversations(target: Target, members: list[list[Person]]) -> list[str]:
-    """A conversation of each of these groups; returns their ids."""
+def new_id() -> str:
+    """A UUIDv7, as gateways make them: new ones go to the end of an index."""
+    return uuid_utils.uuid7().hex
+
+
+async def conversations(target: Target, members: list[list[Person]], stored: int = 0) -> list[str]:
+    """A conversation of each of these groups, with so many messages in all to come; returns their ids."""
     moment = now()
-    made = [(uuid.uuid4().hex, them) for them in members]
+    made = [(new_id(), them) for them in members]
     rooms = (
         {
             "_id": conversation_id,
@@ -39,11 +46,11 @@ async def conversations(target: Target, members: list[list[Person]]) -> list[str
             "name": "bench growth",
             "createdAt": moment,
             "createdBy": them[0].user_id,
-            "lastSeq": 0,
+            "lastSeq": head,
             "lastActivityAt": moment,
             "change": {"id": "0", "at": moment, "added": [], "removed": [], "promoted": []},
         }
-        for conversation_id, them in made
+        for (conversation_id, them), head in zip(made, heads(stored, len(made)), strict=True)
     )
     memberships = (
         {
@@ -63,33 +70,46 @@ async def conversations(target: Target, members: list[list[Person]]) -> list[str
     return [conversation_id for conversation_id, _ in made]
 
 
+def heads(count: int, conversations: int) -> list[int]:
+    """So many messages spread evenly: the head of each conversation."""
+    each, more = divmod(count, conversations)
+    return [each + (number < more) for number in range(conversations)]
+
+
 async def messages(target: Target, conversation_id: str, count: int, sender: Person) -> None:
     """Messages 1 to `count` of a conversation that has none."""
-    begin = now() - timedelta(seconds=count)
-    documents = (
-        {
-            "_id": uuid.uuid4().hex,
-            "conversationId": conversation_id,
-            "seq": seq,
-            "senderId": sender.user_id,
-            "senderName": "Bench",
-            "senderAvatar": None,
-            "content": f"{seq} {FILLER}",
-            "createdAt": begin + timedelta(seconds=seq),
-        }
-        for seq in range(1, count + 1)
-    )
+    await spread(target, [conversation_id], count, sender)
     async with database(target) as db:
-        await _insert(db, collections.MESSAGES.name, documents)
         await db[collections.CONVERSATIONS.name].update_one({"_id": conversation_id}, {"$set": {"lastSeq": count}})
 
 
+async def spread(target: Target, conversation_ids: list[str], count: int, sender: Person) -> None:
+    """So many messages, in turn into these conversations, that have none; as they come when all are talked in."""
+    size = len(conversation_ids)
+    begin = now() - timedelta(seconds=count)
+    documents = (
+        {
+            "_id": new_id(),
+            "conversationId": conversation_ids[number % size],
+            "seq": number // size + 1,
+            "senderId": sender.user_id,
+            "senderName": "Bench",
+            "senderAvatar": None,
+            "content": f"{number // size + 1} {FILLER}",
+            "createdAt": begin + timedelta(seconds=number),
+            "tempId": f"seed {number}",
+        }
+        for number in range(count)
+    )
+    async with database(target) as db:
+        await _insert(db, collections.MESSAGES.name, documents)
+
+
 async def _insert(db: AsyncDatabase[Document], name: str, documents: Iterator[Document]) -> None:
-    batch: list[Document] = []
-    for document in documents:
-        batch.append(document)
-        if len(batch) == BATCH:
+    """All of them, in large batches; while MongoDB works at one, the next is made."""
+
+    async def lane() -> None:
+        while batch := list(itertools.islice(documents, BATCH)):
             await db[name].insert_many(batch, ordered=False)
-            batch = []
-    if batch:
-        await db[name].insert_many(batch, ordered=False)
+
+    await asyncio.gather(*(lane() for _ in range(LANES)))
