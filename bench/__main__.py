@@ -17,6 +17,7 @@ from bench import chat, floor, palabre
 from bench.growth import MEMBERS, SLOWEST, growth
 from bench.history import history
 from bench.idle import idle
+from bench.persisters import persisters
 from bench.presence import presence
 from bench.processes import resident
 from bench.report import Result, heading, memory, show, summary
@@ -36,13 +37,14 @@ class What(StrEnum):
     latency = "latency"
     fanout = "fanout"
     elsewhere = "elsewhere"
+    persisters = "persisters"
     growth = "growth"
     history = "history"
     floor = "floor"
     presence = "presence"  # last, since it kills a gateway
 
 
-SEEDED = (What.growth, What.history)  # these write to MongoDB themselves, so it must be known
+HERE = (What.persisters, What.growth, What.history)  # these need the servers, not just the gateways
 
 
 @dataclass(frozen=True)
@@ -81,12 +83,13 @@ class Run:
                 chat.fanout(self.target, self.options.seconds, self.options.members, self.options.fanout_rate)
             ),
             What.elsewhere: self._elsewhere,
+            What.persisters: lambda: self._add(persisters(self.target, self.options.seconds)),
             What.growth: self._growth,
             What.history: lambda: self._add(history(self.target, self.options.messages)),
             What.floor: self._floor,
             What.presence: lambda: self._add(presence(self.target, self.options.sockets)),
         }
-        possible = [what for what in What if self.target.mongodb is not None or what not in SEEDED]
+        possible = [what for what in What if self.target.mongodb is not None or what not in HERE]
         head, before = heading(), resident(self.target.pids)
         for what, step in steps.items():
             if what in (self.options.what or possible):

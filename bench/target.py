@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import json
 import resource
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +37,17 @@ class Target:
     mongodb: str | None = None  # for what is seeded straight into the database
     amqp: str | None = None
     ours: bool = False  # started for this alone, so that a process of it may be killed
+    services: dict[str, str] = field(default_factory=dict)  # where workers tell of themselves: /metrics
     _people: list[Person] = field(default_factory=list)
 
     @property
     def gateway_pids(self) -> list[int]:
         """Of those that hold the sockets."""
         return [pid for name, pid in self.pids.items() if name.startswith(FRONT)]
+
+    def joined_by(self, name: str, pid: int, url: str) -> "Target":
+        """The same system with one worker more."""
+        return replace(self, pids=self.pids | {name: pid}, services=self.services | {name: url})
 
     async def people(self, count: int) -> list[Person]:
         """So many people; the same ones at each call."""
@@ -90,6 +95,11 @@ def read_state(path: Path) -> Target:
         {name: pid for name, pid in pids.items() if pid is not None},
         state["mongodb"]["url"],
         state["rabbitmq"]["url"],
+        services={
+            f"{kind}-{n}": part["url"]
+            for kind in ("persister", "notifier")
+            for n, part in enumerate(state[f"{kind}s"], 1)
+        },
     )
 
 
