@@ -1,12 +1,11 @@
 """People who talk: throughput, latency, and one large room."""
 
 from bench.load import closed_loop, fixed_rate, idling, measure
-from bench.report import Result, latencies, percentile
+from bench.report import PROCESSES, Result, latencies, percentile
 from bench.room import Room, empty, fill
 from bench.target import FRONT, BenchError, Target
 
 ROOMS, MEMBERS, SENDERS = 10, 10, 2  # senders of each room
-PROCESSES = ("gateway", "persister", "notifier", "rabbitmq", "mongodb", "node", "postgresql")
 
 
 async def throughput(target: Target, seconds: float, in_flight: int) -> Result:

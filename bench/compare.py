@@ -13,6 +13,7 @@ import typer
 import uvloop
 
 from bench import chat, palabre
+from bench.history import pages
 from bench.idle import MEMORY, idle
 from bench.peers import node
 from bench.report import Result, comparison, heading
@@ -29,6 +30,7 @@ class What(StrEnum):
     throughput = "throughput"
     latency = "latency"
     fanout = "fanout"
+    history = "history"
 
 
 @dataclass
@@ -60,6 +62,7 @@ def main(
     seconds: Annotated[float, typer.Option(min=1, max=60, help="How long each load lasts.")] = 3,
     members: Annotated[int, typer.Option(min=2, max=1000, help="fanout: members of the room.")] = 500,
     sockets: Annotated[int, typer.Option(min=1, max=19_000, help="idle: connections.")] = 2000,
+    messages: Annotated[int, typer.Option(min=100, max=1_000_000, help="history: of the conversation.")] = 100_000,
 ) -> None:
     """Measure Palabre beside a Node server of the same purpose. Both are started for it, and stopped."""
     loads: dict[What, list[Callable[[Target], Awaitable[Result]]]] = {
@@ -70,6 +73,7 @@ def main(
         ],
         What.latency: [lambda target: chat.latency(target, seconds, 100)],
         What.fanout: [lambda target: chat.fanout(target, seconds, members, 5)],
+        What.history: [lambda target: pages(target, messages)],
     }
     chosen = [load for name, some in loads.items() if not what or name in what for load in some]
     try:

@@ -2,10 +2,11 @@
 
 import random
 import time
+from typing import Any
 
 from bench import seeding
 from bench.processes import CpuMeter
-from bench.report import Result, latencies, percentile
+from bench.report import PROCESSES, Result, latencies, percentile
 from bench.rest import Rest
 from bench.talker import Talker
 from bench.target import Person, Target
@@ -16,31 +17,66 @@ READS, JOINS = 500, 200
 
 async def history(target: Target, messages: int) -> Result:
     """Pages of 50 from anywhere in a conversation of so many, one after the other; then joins after a gap of 50."""
+    result, conversation_id, reader = await _pages(target, messages)
+    joins = await _joins(target.urls[0][1], reader, conversation_id, messages - PAGE, result)
+    _add(result, f"join with {PAGE} messages", joins)
+    return result
+
+
+async def pages(target: Target, messages: int) -> Result:
+    """The pages alone, which a peer has too."""
+    return (await _pages(target, messages))[0]
+
+
+async def _pages(target: Target, messages: int) -> tuple[Result, str, Person]:
+    """With the conversation, and somebody in it."""
     result = Result(f"History: pages and replays of {PAGE} from a conversation of {messages:,}")
+    archive = target.archive or _Ours(target)
     people = await target.people(2)
     conversation_id = await target.room("bench history", people)
     start = time.perf_counter()
-    await seeding.messages(target, conversation_id, messages, people[0])
+    await archive.fill(conversation_id, messages, people[0])
     result.rows.append(("seconds to seed it", f"{time.perf_counter() - start:,.1f}"))
-    url, socket = target.urls[0]
-    pages: list[float] = []
+    took: list[float] = []
     meter = CpuMeter(target.pids)
     meter.start()
-    async with Rest(url, people[0].token) as rest:
+    async with Rest(target.urls[0][0], people[0].token) as rest:
         for _ in range(READS):
             before = random.randint(PAGE + 1, messages + 1)
             start = time.perf_counter()
-            page = await rest.get(f"/api/conversations/{conversation_id}/messages?beforeSeq={before}&limit={PAGE}")
-            pages.append(time.perf_counter() - start)
-            if [item["seq"] for item in page["items"]] != list(range(before - PAGE, before)):
+            page = await rest.get(archive.page(conversation_id, before, PAGE))
+            took.append(time.perf_counter() - start)
+            if [_number(item) for item in page["items"]] != list(range(before - PAGE, before)):
                 result.faults.append(f"the page below {before} is not the {PAGE} messages before it")
     result.cpu, result.unit, result.count = meter.stop(), "page", READS
-    joins = await _joins(socket, people[0], conversation_id, messages - PAGE, result)
-    result.rows += [*latencies("page", pages), *latencies(f"join with {PAGE} messages", joins)]
-    for name, values in ((f"history page of {PAGE} from {messages:,}", pages), (f"join with {PAGE} messages", joins)):
-        result.figures[f"{name}, p50, ms"] = percentile(values, 0.5) * 1000
-        result.figures[f"{name}, p99, ms"] = percentile(values, 0.99) * 1000
-    return result
+    _add(result, f"history page of {PAGE} from {messages:,}", took)
+    if used := result.cpu_of(*PROCESSES):
+        result.figures[f"all processes: CPU µs a page of {PAGE}"] = used * 1e6 / READS
+    return result, conversation_id, people[0]
+
+
+def _add(result: Result, name: str, values: list[float]) -> None:
+    result.rows += latencies(name, values)
+    result.figures[f"{name}, p50, ms"] = percentile(values, 0.5) * 1000
+    result.figures[f"{name}, p99, ms"] = percentile(values, 0.99) * 1000
+
+
+def _number(message: dict[str, Any]) -> int:
+    """By the system that numbers its messages, else as it was put in."""
+    return int(message["seq"] if "seq" in message else message["content"].partition(" ")[0])
+
+
+class _Ours:
+    """Palabre's own."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+
+    async def fill(self, conversation_id: str, count: int, sender: Person) -> None:
+        await seeding.messages(self._target, conversation_id, count, sender)
+
+    def page(self, conversation_id: str, before: int, limit: int) -> str:
+        return f"/api/conversations/{conversation_id}/messages?beforeSeq={before}&limit={limit}"
 
 
 async def _joins(url: str, person: Person, conversation_id: str, after: int, result: Result) -> list[float]:

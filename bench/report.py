@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+PROCESSES = ("gateway", "persister", "notifier", "rabbitmq", "mongodb", "node", "postgresql")  # the kinds there are
+
 
 @dataclass(frozen=True)
 class Table:

@@ -6,7 +6,7 @@ import json
 import resource
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 
@@ -28,6 +28,16 @@ class Person:
     token: str
 
 
+class Archive(Protocol):
+    """How a system that is not Palabre gets a long conversation, and shows it."""
+
+    async def fill(self, conversation_id: str, count: int, sender: Person) -> None:
+        """Messages 1 to `count`, the number as the first word of each, into a conversation that has none."""
+
+    def page(self, conversation_id: str, before: int, limit: int) -> str:
+        """The address, without the host, of the messages before that one."""
+
+
 @dataclass
 class Target:
     """Gateways as (http, ws) pairs, and the pids of all processes that are known."""
@@ -38,6 +48,7 @@ class Target:
     amqp: str | None = None
     ours: bool = False  # started for this alone, so that a process of it may be killed
     services: dict[str, str] = field(default_factory=dict)  # where workers tell of themselves: /metrics
+    archive: Archive | None = None
     _people: list[Person] = field(default_factory=list)
 
     @property

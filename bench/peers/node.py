@@ -6,19 +6,29 @@ import shutil
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 
 from bench.palabre import folder
 from bench.peers.postgresql import PostgreSQL
-from bench.target import BenchError, Target
+from bench.room import FILLER
+from bench.target import BenchError, Person, Target
 from deploy.local.process import POLL, Process, free_port
 
 SOURCE = Path(__file__).with_name("seed")
 START_DEADLINE = 30.0
 STOP_GRACE = 10.0
 OLDEST = 20  # major version of Node
+BEGIN = datetime(2026, 1, 1, tzinfo=UTC)  # when the messages of a filled conversation begin
+FILL = """
+    INSERT INTO messages
+    SELECT gen_random_uuid(), :'conversation', :'sender', n || ' ' || :'text', :'begin'::timestamptz + n * interval '1 s'
+    FROM generate_series(1, :count) AS n;
+    ANALYZE messages;
+"""
 
 
 @asynccontextmanager
@@ -53,9 +63,26 @@ async def _server(program: str, home: Path, database: PostgreSQL) -> AsyncIterat
         yield Target(
             [(url, f"ws{url.removeprefix('http')}/ws/chat")],
             {name: pid for name, pid in pids.items() if pid is not None},
+            archive=_Archive(database),
         )
     finally:
         await process.stop(STOP_GRACE)
+
+
+class _Archive:
+    """Messages have no numbers here: one second each, and the page before a moment."""
+
+    def __init__(self, database: PostgreSQL) -> None:
+        self._database = database
+
+    async def fill(self, conversation_id: str, count: int, sender: Person) -> None:
+        await self._database.execute(
+            FILL, conversation=conversation_id, sender=sender.user_id, begin=BEGIN.isoformat(), count=count, text=FILLER
+        )
+
+    def page(self, conversation_id: str, before: int, limit: int) -> str:
+        moment = quote((BEGIN + timedelta(seconds=before)).isoformat())
+        return f"/api/conversations/{conversation_id}/messages?before={moment}&limit={limit}"
 
 
 async def _answers(client: httpx.AsyncClient) -> bool:

@@ -72,6 +72,18 @@ class PostgreSQL:
             await self.stop()
             raise
 
+    async def execute(self, sql: str, **values: str | int) -> None:
+        """Run statements, in which `:'name'` and `:name` stand for values, as psql has it. Raises BenchError."""
+        await asyncio.to_thread(self._execute, sql, values)
+
+    def _execute(self, sql: str, values: dict[str, str | int]) -> None:
+        command = [str(_programs() / "psql"), "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1"]
+        command += [f"--set={name}={value}" for name, value in values.items()]
+        environment = os.environ | self.environment
+        done = subprocess.run(command, env=environment, input=sql, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise BenchError(f"PostgreSQL refused:\n{done.stderr[-1000:]}")
+
     async def stop(self) -> None:
         """After its clients: it waits for them."""
         await self._process.stop(STOP_GRACE)

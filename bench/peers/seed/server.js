@@ -34,6 +34,11 @@ const NEWEST = {
   text: `SELECT m.id, m.sender_id, u.name, m.content, m.created_at FROM messages m JOIN users u ON u.id = m.sender_id
          WHERE m.conversation_id = $1 ORDER BY m.created_at DESC LIMIT $2`,
 }
+const OLDER = {
+  name: 'older',
+  text: `SELECT m.id, m.sender_id, u.name, m.content, m.created_at FROM messages m JOIN users u ON u.id = m.sender_id
+         WHERE m.conversation_id = $1 AND m.created_at < $2 ORDER BY m.created_at DESC LIMIT $3`,
+}
 const IS_MEMBER = { name: 'member', text: 'SELECT 1 FROM members WHERE conversation_id = $1 AND user_id = $2' }
 const USER = { name: 'user', text: 'SELECT name FROM users WHERE id = $1' }
 
@@ -109,10 +114,7 @@ class Manager {
     if (!this.rooms.has(conversationId)) this.rooms.set(conversationId, new Set())
     this.rooms.get(conversationId).add(socket)
     send(socket, { type: 'joined_conversation', conversationId })
-    for (const row of rows.reverse()) {
-      const message = describe(row.id, conversationId, row.sender_id, row.name, row.content, row.created_at)
-      send(socket, { type: 'new_message', message })
-    }
+    for (const message of rising(conversationId, rows)) send(socket, { type: 'new_message', message })
   }
 
   leave(socket, { conversationId }) {
@@ -167,6 +169,11 @@ function describe(id, conversationId, senderId, senderName, content, createdAt) 
   return { id, conversationId, senderId, senderName, senderAvatar: null, content, createdAt }
 }
 
+function rising(conversationId, rows) {
+  return rows.reverse().map((row) =>
+    describe(row.id, conversationId, row.sender_id, row.name, row.content, row.created_at))
+}
+
 // --------------------------------------------------------------------------------------------------------- REST
 
 async function answer(request) {
@@ -179,14 +186,27 @@ async function answer(request) {
   }
   if (request.method === 'POST' && request.url === '/api/conversations') {
     const { name, memberIds } = await bodyOf(request)
-    const caller = request.headers.authorization?.replace('Bearer ', '')
     const id = randomUUID()
-    const members = [...new Set([caller, ...memberIds])]
+    const members = [...new Set([callerOf(request), ...memberIds])]
     await database.query('INSERT INTO conversations (id, name) VALUES ($1, $2)', [id, name])
     await database.query('INSERT INTO members SELECT $1, unnest($2::text[])', [id, members])
     return [201, { id, name }]
   }
+  const { pathname, searchParams } = new URL(request.url, 'http://localhost')
+  const messages = pathname.match(/^\/api\/conversations\/([^/]+)\/messages$/)
+  if (request.method === 'GET' && messages) return page(request, messages[1], searchParams)
   return [404, { title: 'Not found' }]
+}
+
+async function page(request, conversationId, asked) {
+  const member = await database.query({ ...IS_MEMBER, values: [conversationId, callerOf(request)] })
+  if (member.rows.length === 0) return [403, { title: 'Not a member' }]
+  const { rows } = await database.query({ ...OLDER, values: [conversationId, asked.get('before'), asked.get('limit')] })
+  return [200, { items: rising(conversationId, rows) }]
+}
+
+function callerOf(request) {
+  return request.headers.authorization?.replace('Bearer ', '')
 }
 
 async function bodyOf(request) {
@@ -205,7 +225,9 @@ const http = createServer(async (request, response) => {
   } catch (error) {
     [status, body] = [400, { title: String(error) }]
   }
-  response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
+  const text = JSON.stringify(body)
+  const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }
+  response.writeHead(status, headers).end(text)
 })
 
 // -------------------------------------------------------------------------------------------------------- start
