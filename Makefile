@@ -44,10 +44,11 @@ bench: setup ## measure Palabre, of `make run` or started for this; ARGS="--help
 bench-compare: setup ## measure Palabre beside a Node server of the same purpose; ARGS="--help" lists the choices
 	@$(BIN)/python -m bench.compare $(ARGS)
 
-lock: setup ## resolve pyproject.toml again into the three locks; ARGS="--upgrade" takes the newest versions
+lock: setup ## resolve pyproject.toml again into the four locks; ARGS="--upgrade" takes the newest versions
 	$(COMPILE) $(ARGS) pyproject.toml --output-file requirements.lock
 	$(COMPILE) $(ARGS) pyproject.toml --group dev --constraint requirements.lock --output-file requirements-dev.lock
 	$(COMPILE) $(ARGS) --group node --output-file requirements-node.lock
+	$(COMPILE) $(ARGS) --group profile --output-file requirements-profile.lock
 
 clean: ## remove what was made: .venv, caches, and .run with its conversations
 	rm -rf .venv .run .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist

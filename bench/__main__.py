@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +21,7 @@ from bench.idle import idle
 from bench.persisters import persisters
 from bench.presence import presence
 from bench.processes import resident
+from bench.profiling import profile
 from bench.report import Result, heading, memory, show, summary
 from bench.target import BenchError, Target, allow_many_sockets, from_urls, read_state
 from deploy.local.process import StartError
@@ -61,6 +63,7 @@ class Options:
     messages: int
     conversations: int
     stored: int
+    profile: bool
 
 
 @dataclass
@@ -107,7 +110,10 @@ class Run:
 
     async def _throughput(self) -> None:
         for in_flight in self.options.in_flight:
-            await self._add(chat.throughput(self.target, self.options.seconds, in_flight))
+            load = partial(chat.throughput, self.target, self.options.seconds, in_flight)
+            result = await self._add(load())
+            if self.options.profile:
+                await self._add(profile(self.target, load, result))
 
     async def _latency(self) -> None:
         await self._add(chat.latency(self.target, self.options.seconds, self.options.rate))
@@ -147,6 +153,9 @@ def main(
     messages: Annotated[int, typer.Option(min=100, max=10_000_000, help="history: of the conversation.")] = 100_000,
     conversations: Annotated[int, typer.Option(min=10, max=100_000, help="growth: the larger number.")] = 2000,
     stored: Annotated[int, typer.Option(min=0, max=100_000_000, help="growth: messages that are there before.")] = 0,
+    profile_too: Annotated[
+        bool, typer.Option("--profile", help="throughput: once more under py-spy, to see where the time goes.")
+    ] = False,
     url: Annotated[list[str] | None, typer.Option(help="A gateway; again for more. Default: --state.")] = None,
     state: Annotated[Path | None, typer.Option(help="What `make run` wrote; .run/state.json by default.")] = None,
 ) -> None:
@@ -165,6 +174,7 @@ def main(
         messages,
         conversations,
         stored,
+        profile_too,
     )
     try:
         allow_many_sockets()
