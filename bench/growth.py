@@ -96,14 +96,15 @@ async def growth(target: Target, seconds: float, many: int, stored: int = 0) -> 
     people = await target.people(100)
     each: dict[int, float] = {}
     for count in sizes:
-        part = await _one(target, seconds, count, people, stored if count == many else 0)
+        before = stored if count == many else 0
+        part = await _one(target, seconds, count, people, before)
         result.faults += part.faults
         result.messages, result.cpu = part.messages, part.cpu  # those of the last are shown
         result.rows += part.rows
         if ours := part.cpu_of(*OURS):
             each[count] = ours * 1e6 / max(part.messages, 1)
             result.rows.append((f"CPU a message, {count:,}: ours / all", _cpu(part, part.messages)))
-            result.figures[f"our CPU µs a message, {_name(count, stored if count == many else 0)}"] = each[count]
+            result.figures[f"our CPU µs a message, {_name(count, before)}"] = each[count]
             for kind in THEIRS:
                 name = f"{kind}: CPU µs a message, {count:,} conversations"
                 result.figures[name] = part.cpu_of(kind) * 1e6 / max(part.messages, 1)
