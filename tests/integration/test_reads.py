@@ -1,13 +1,13 @@
 """`mark_read` through a gateway: few commands, every asker answered, and what RabbitMQ did not bring is read again."""
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from contracts import commands, limits
+from contracts import limits, lines
 from contracts.commands import MarkRead
 from services.amqp import Outgoing
 from services.gateway import app as gateway_app
@@ -74,17 +74,15 @@ def room(settings: Settings, database: Database, tap: Tap, monkeypatch: pytest.M
             for number in range(10):
                 await rest.send(conversation, f"m{number}")
             marks: list[int] = []
-            publish = gateway.parts.broker.publish
+            publish = gateway.parts.broker.publish_all
 
-            async def watched(message: Outgoing, timeout: float = 10) -> None:
-                if message.routing_key.startswith("read.mark"):
-                    for line in commands.unpack(message.body):
-                        command = commands.decode(line)
-                        assert isinstance(command, commands.MarkRead)
-                        marks.append(command.seq)
-                await publish(message, timeout)
+            async def watched(messages: Sequence[Outgoing], timeout: float = 10) -> None:
+                for message in messages:
+                    if message.routing_key.startswith("read.mark"):
+                        marks.extend(MarkRead.decode(line).seq for line in lines.unpack(message.body))
+                await publish(messages, timeout)
 
-            monkeypatch.setattr(gateway.parts.broker, "publish", watched)
+            monkeypatch.setattr(gateway.parts.broker, "publish_all", watched)
             yield Room(gateway, conversation, rest, marks)
 
     return opened
