@@ -378,7 +378,7 @@ async def mark_read(gateway: The, caller: Caller, conversation_id: ConversationI
     )
     read = answer.seq or 0
     async with reading():
-        head = await gateway.history.head(conversation_id)
+        head = (await gateway.history.heads([conversation_id])).get(conversation_id, 0)
     return _json(ReadState(conversation_id=conversation_id, last_read_seq=read, unread_count=max(0, head - read)))
 
 

@@ -86,16 +86,31 @@ class Egress:
 
     def _read(self, body: bytes) -> None:
         # Whatever is wrong with one item, all others go on; the history has what it told of.
+        stored: dict[str, list[Numbered]] = {}  # by conversation, not delivered yet
         try:
             for item, data in fanout.unpack(body, self._concerns_us):
                 try:
-                    self._handle(item, data)
+                    if isinstance(item, fanout.MessageCreated):
+                        self._stored(item, data, stored)
+                    else:
+                        self._deliver(stored)  # what follows may end a membership
+                        self._handle(item, data)
                 except Exception:
                     metrics.FAILED.inc()
                     logger().exception("fan-out not handled", kind=item.kind)
         except ValidationError as error:
             metrics.FAILED.inc()
             logger().error("undecodable fan-out", reason=complaint(error))
+        self._deliver(stored)
+
+    def _deliver(self, stored: dict[str, list[Numbered]]) -> None:
+        for conversation_id, messages in stored.items():
+            try:
+                self.hub.message(conversation_id, *messages)
+            except Exception:
+                metrics.FAILED.inc()
+                logger().exception("messages not delivered", conversation=conversation_id)
+        stored.clear()
 
     def _concerns_us(self, header: dict[str, Any]) -> bool:
         """Whether somebody here is to be told. Most of what comes concerns the people of other gateways."""
@@ -106,16 +121,18 @@ class Egress:
                 return not self.hub.users.keys().isdisjoint(header.get("unread", ()))
         return True
 
+    def _stored(self, item: fanout.MessageCreated, data: bytes, stored: dict[str, list[Numbered]]) -> None:
+        # First the sender's answer, then the message: a sender sees itself after its message_sent.
+        if item.gateway_id == self._here:
+            self._ingress.answer(item.message_id, item)
+        if item.conversation_id in self.hub.rooms:
+            age = (datetime.now(UTC) - item.created_at).total_seconds()
+            metrics.DELIVERED.observe(max(0.0, age))
+            message = Numbered(item.seq, data, item.sender_id, item.temp_id)
+            stored.setdefault(item.conversation_id, []).append(message)
+
     def _handle(self, item: fanout.Item, data: bytes) -> None:
         match item:
-            case fanout.MessageCreated():
-                # First the sender's answer, then the message: a sender sees itself after its message_sent.
-                if item.gateway_id == self._here:
-                    self._ingress.answer(item.message_id, item)
-                if item.conversation_id in self.hub.rooms:
-                    age = (datetime.now(UTC) - item.created_at).total_seconds()
-                    metrics.DELIVERED.observe(max(0.0, age))
-                    self.hub.message(item.conversation_id, Numbered(item.seq, data, item.sender_id, item.temp_id))
             case fanout.Reply():
                 self._ingress.answer(item.command_id, item)
             case fanout.Typing():

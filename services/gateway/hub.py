@@ -148,14 +148,14 @@ class Hub:
 
     # --------------------------------------------------------------------------------------------- delivering
 
-    def message(self, conversation_id: str, message: Numbered) -> None:
-        """A message was stored, as the fan-out tells; maybe again, maybe not the next one."""
+    def message(self, conversation_id: str, *messages: Numbered) -> None:
+        """Messages were stored, as the fan-out tells; maybe again, maybe not the next ones."""
         room = self.rooms.get(conversation_id)
         if room is None:
             return
-        if room.last is not None and message.seq <= room.last:
-            return
-        room.held[message.seq] = message
+        for message in messages:
+            if room.last is None or message.seq > room.last:
+                room.held[message.seq] = message
         self._advance(conversation_id, room)
 
     def behind(self, conversation_id: str, head: int) -> None:
@@ -201,27 +201,39 @@ class Hub:
             return
         for seq in [seq for seq in room.held if seq <= room.last]:
             del room.held[seq]
+        ready: list[Numbered] = []
         while (message := room.held.pop(room.last + 1, None)) is not None:
             room.last = message.seq
-            self._deliver(room, message)
+            ready.append(message)
+        if ready:
+            self._deliver(room, ready)
         if room.held and not room.healing:
             room.healing = True
             self._heal(conversation_id, room.last, min(room.held))
 
-    def _deliver(self, room: Room, message: Numbered) -> None:
+    def _deliver(self, room: Room, messages: list[Numbered]) -> None:
+        """Messages in a row: framed once, and given to each connection together."""
         if room.recent is not None:
-            room.recent.add(message)
-        common = prepare(frames.new_message(message.body))
-        metrics.frames_out("new_message").inc(len(room.members))
-        seq, sender_id = message.seq, message.sender_id if message.temp_id is not None else None
+            for message in messages:
+                room.recent.add(message)
+        common = [prepare(frames.new_message(message.body)) for message in messages]
+        size = sum(map(len, common))
+        metrics.frames_out("new_message").inc(len(room.members) * len(common))
+        senders = {message.sender_id for message in messages if message.temp_id is not None}
+        first = messages[0].seq
         for connection, floor in room.members.items():
-            if seq > floor:
-                mine = connection.user_id == sender_id
-                connection.outbox.write(framed(message, connection) if mine else common)
+            if floor < first and connection.user_id not in senders:
+                connection.outbox.write_all(common, size)
+                continue
+            for message, frame in zip(messages, common, strict=True):
+                if message.seq > floor:
+                    mine = message.temp_id is not None and connection.user_id == message.sender_id
+                    connection.outbox.write(framed(message, connection) if mine else frame)
         for held in room.joining.values():
-            if len(held) == HELD:
-                held.clear()
-            held.append(message)
+            for message in messages:
+                if len(held) == HELD:
+                    held.clear()
+                held.append(message)
 
     def broadcast(self, conversation_id: str, frame: frames.ServerFrame, *, but: str | None = None) -> None:
         """A droppable frame to all joined connections, but those of one user."""

@@ -77,6 +77,15 @@ class Outbox:
         if self._size > MOST:
             self.flush()
 
+    def write_all(self, prepared: Sequence[bytes], size: int) -> None:
+        """Write frames that were prepared for many, and have so many bytes together."""
+        if not self._frames:
+            self._turn.add(self)
+        self._frames += prepared
+        self._size += size
+        if self._size > MOST:
+            self.flush()
+
     def offer(self, prepared: bytes) -> None:
         """Write a frame that may be dropped: typing, presence."""
         if self.half_full:
