@@ -15,6 +15,7 @@ MEMBERS_IN_LIST = 10  # members shown for each conversation of a list
 LIST_PAGE = 100  # items of any other list
 LIST_DEFAULT = 50
 WATCHED = 500  # people whose presence one connection watches
+WATCHED_UNNAMED = 20  # members up to whom a joined conversation is watched by who named nobody
 PRESENCE_TOGETHER = 1000  # people in one item of the fan-out
 EMOJI_LENGTH = 64
 BATCH_COMMANDS = 500  # commands in one AMQP message, and in one insert

@@ -266,7 +266,7 @@ class Presence:
         wanted = list(itertools.islice(self.watching.wanted, READ_AT_ONCE))
         if wanted:
             async with reading():
-                rosters = await self._history.rosters(wanted, limits.MEMBERS_IN_VIEW + 1)
+                rosters = await self._history.rosters(wanted, limits.WATCHED_UNNAMED + 1)
             self.watching.know(rosters)
             for conversation_id in wanted:
                 for connection in self.watching.wanted.pop(conversation_id):

@@ -75,7 +75,7 @@ class Watching:
             self._drop(conversation_id)
             if conversation_id in self._hub.rooms:
                 roster = frozenset(members)
-                self._rosters[conversation_id] = roster if len(roster) <= limits.MEMBERS_IN_VIEW else NOBODY
+                self._rosters[conversation_id] = roster if len(roster) <= limits.WATCHED_UNNAMED else NOBODY
                 for user in self._rosters[conversation_id]:
                     self._rooms.setdefault(user, set()).add(conversation_id)
 
