@@ -93,6 +93,13 @@ class Outbox:
             return
         self.write(prepared)
 
+    def offer_all(self, prepared: Sequence[bytes]) -> None:
+        """Write some frames that may be dropped."""
+        if self.half_full:
+            metrics.DROPPED.inc(len(prepared))
+        elif prepared:
+            self.write_all(prepared, sum(map(len, prepared)))
+
     @property
     def half_full(self) -> bool:
         """Whether no more should be sent just now that could as well be sent later."""

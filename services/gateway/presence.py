@@ -87,6 +87,7 @@ class Presence:
         self._unread: dict[str, None] = {}  # people whose choice is to be read, in order
         self._touched: set[str] = set()
         self._seen_at: dict[str, datetime] = {}  # when those were seen last who have gone, until that is shown
+        self._shown: dict[str, bytes | None] = {}  # the frames for those who join, of this second
         self._asked = False
         self.leases = Leases(self._lifetime)
         self.watching = Watching(hub)
@@ -224,6 +225,7 @@ class Presence:
         """Until cancelled."""
         while True:
             await asyncio.sleep(TICK)
+            self._shown.clear()
             if self._broker.publisher.up.is_set() and self._broker.consumer.up.is_set():
                 try:
                     await self._read()
@@ -250,6 +252,7 @@ class Presence:
             if self.leases.changed.pop(user) != self.leases.status(user):
                 self._show(user)
             self._seen_at.pop(user, None)
+            self._shown.pop(user, None)
 
     async def _read(self) -> None:
         """What people chose, who is in conversations, and who still shares one: for many at a time."""
@@ -382,10 +385,19 @@ class Presence:
 
     def _show_to(self, connection: Connection, users: Iterable[str]) -> None:
         """Those of them who are here."""
-        for user in users:
-            # Whoever has just changed is shown to everybody in a moment.
-            if user != connection.user_id and user not in self.leases.changed and self.leases.status(user) != "offline":
-                connection.outbox.offer(prepare(frames.Presence(**dict(self._seen(user, None))).encode()))
+        # Whoever has just changed is shown to everybody in a moment.
+        others = [user for user in users if user != connection.user_id and user not in self.leases.changed]
+        shown = [frame for user in others if (frame := self._frame(user)) is not None]
+        metrics.frames_out("presence").inc(len(shown))
+        connection.outbox.offer_all(shown)
+
+    def _frame(self, user: str) -> bytes | None:
+        """That somebody is here, made once for all who join in this second; None for who is not."""
+        if user not in self._shown:
+            seen = self._seen(user, None)
+            here = seen.status != "offline"
+            self._shown[user] = prepare(frames.Presence(**dict(seen)).encode()) if here else None
+        return self._shown[user]
 
     def _answer(self, connection: Connection, request_id: str | None) -> None:
         """Show somebody how others see them, or will in a moment."""

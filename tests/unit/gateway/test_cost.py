@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
+import orjson
 import pytest
 
 from contracts import fanout, frames, lines
@@ -16,6 +17,7 @@ from services.gateway.history import History
 from services.gateway.hub import Hub, Join
 from services.gateway.ingress import Ingress
 from services.gateway.outbox import Outbox, Turn
+from services.gateway.presence import Presence
 from services.gateway.recent import Numbered
 from services.gateway.settings import Settings
 from services.gateway.wire import prepare
@@ -174,3 +176,43 @@ async def test_an_event_without_a_member_here_touches_no_message(monkeypatch: py
         egress._read(fanout.pack([(item, b"no JSON: nobody reads it")] * 100))
         await asyncio.sleep(0)
     assert (touched.count, sum(tasks.values()), len(egress.hub.rooms)) == (0, 0, 0)
+
+
+async def test_who_is_here_is_encoded_once_for_all_who_join_in_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    hub, people, ends = room_of(50)
+    broker = cast(Broker, FakeBroker())
+    settings = Settings(auth_dev=True)
+    presence = Presence(settings, broker, cast(History, None), Ingress(settings, broker, "g"), hub)
+    monkeypatch.setattr(presence, "_tell", lambda *_: None)
+    monkeypatch.setattr(presence, "_publish", lambda *_: None)
+    others: list[str] = [f"o{number}" for number in range(50)]
+    moment = asyncio.get_running_loop().time()
+    presence.watching.know({"c": [*others, people[0].user_id]})
+
+    def write() -> None:
+        while ends:
+            ends.pop()()
+
+    def shown() -> list[dict[str, str]]:
+        """To those who join now, and all the same to all of them."""
+        write()
+        for person in people:
+            person.socket.frames.clear()
+            presence.joined(person, "c")
+        write()
+        told = [orjson.loads(frame[2:]) for frame in people[0].socket.frames]
+        assert all(person.socket.frames == people[0].socket.frames for person in people)
+        return [{frame["userId"]: frame["status"]} for frame in told]
+
+    presence.leases.say("other", dict.fromkeys(others, "online"), (), moment)
+    presence.tick()
+    encoded = Calls()
+    with monkeypatch.context() as patch:
+        patch.setattr(frames.ServerFrame, "encode", encoded.of(frames.ServerFrame.encode))
+        assert len(shown()) == len(others)
+    assert encoded.count == len(others), "whatever the number of those who join"
+    presence.leases.say("other", {"o0": "away"}, ["o1"], moment)
+    presence.tick()
+    now_shown = shown()
+    assert {"o0": "away"} in now_shown
+    assert len(now_shown) == len(others) - 1, "and who has changed is shown as they are now"
