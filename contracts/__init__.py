@@ -7,6 +7,7 @@ Imports pydantic and the standard library only, opens no socket, and is imported
     errors         error codes and close codes, each once
     message        Message: one shape, stored, broadcast, and returned by the history
     conversation   conversations and their members, as REST and events show them
+    rights         who may do what in a conversation
     frames         browser <-> gateway
     commands       gateway -> persister
     fanout         persister, notifier, gateways -> every gateway

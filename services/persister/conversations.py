@@ -13,7 +13,7 @@ from typing import Any
 from pymongo import DeleteOne, ReturnDocument, UpdateOne
 from pymongo.errors import DuplicateKeyError
 
-from contracts import collections, limits
+from contracts import collections, limits, rights
 from contracts.commands import (
     AddMembers,
     CreateConversation,
@@ -88,9 +88,7 @@ async def _return_to(database: Database, command: CreateConversation, conversati
 
 async def _rename(database: Database, command: RenameConversation, conversation: Document) -> Outcome:
     if not _noted(conversation, command):
-        await _administered(database, command, conversation)
-        if conversation["type"] == "direct":
-            raise Refusal(ErrorCode.FORBIDDEN, "A direct conversation has no name.")
+        await _check(database, command, conversation, "rename")
         conversation = await _note(database, conversation, command, {"name": command.name})
     return await _tell(database, command, conversation, "name_changed")
 
@@ -98,9 +96,7 @@ async def _rename(database: Database, command: RenameConversation, conversation:
 async def _add_members(database: Database, command: AddMembers, conversation: Document) -> Outcome:
     """Those who are in already are not told twice."""
     if not _noted(conversation, command):
-        await _administered(database, command, conversation)
-        if conversation["type"] == "direct":
-            raise Refusal(ErrorCode.FORBIDDEN, "A direct conversation has exactly two members.")
+        await _check(database, command, conversation, "add_members")
         people = list(dict.fromkeys(command.member_ids))
         there = await _memberships(database, command.conversation_id, people)
         added = [user for user in people if user not in there]
@@ -114,16 +110,9 @@ async def _add_members(database: Database, command: AddMembers, conversation: Do
 async def _remove_member(database: Database, command: RemoveMember, conversation: Document) -> Outcome:
     """The last admin who leaves hands the role to the longest-standing member."""
     if not _noted(conversation, command):
-        _in_time(command)
-        there = await _memberships(database, command.conversation_id, [command.actor.user_id, command.member_id])
-        mine = there.get(command.actor.user_id)
-        if mine is None or "deletedAt" in conversation:
-            raise Refusal(ErrorCode.NOT_A_MEMBER)
         leaving = command.member_id == command.actor.user_id
-        if not leaving and (mine["role"] != "admin" or conversation["type"] == "direct"):
-            raise Refusal(ErrorCode.FORBIDDEN)
-        if command.member_id not in there:
-            raise Refusal(ErrorCode.NOT_FOUND)
+        await _check(database, command, conversation, "leave" if leaving else "remove_member")
+        await _find_member(database, command.conversation_id, command.member_id)
         heirs = await _heirs(database, command.conversation_id, command.member_id)
         conversation = await _note(database, conversation, command, removed=[command.member_id], promoted=heirs)
     await _apply(database, conversation)
@@ -133,9 +122,7 @@ async def _remove_member(database: Database, command: RemoveMember, conversation
 async def _delete(database: Database, command: DeleteConversation, conversation: Document) -> Outcome:
     """End it for everybody; its messages are erased by the commands that follow."""
     if not _noted(conversation, command):
-        await _administered(database, command, conversation)
-        if conversation["type"] == "direct":
-            raise Refusal(ErrorCode.FORBIDDEN, "A direct conversation can be left, not deleted.")
+        await _check(database, command, conversation, "delete")
         audience = await _audience(database, command.conversation_id)
         ended = {"deletedAt": now(), "name": None}
         conversation = await _note(database, conversation, command, ended, audience=audience)
@@ -177,15 +164,22 @@ def _in_time(command: Change) -> None:
         raise Refusal(ErrorCode.TIMEOUT)
 
 
-async def _administered(database: Database, command: Change, conversation: Document) -> None:
-    """Raises Refusal (TIMEOUT, NOT_A_MEMBER, FORBIDDEN) unless the actor is an admin of it."""
+async def _check(database: Database, command: Change, conversation: Document, action: rights.Action) -> None:
+    """Raises Refusal (TIMEOUT, NOT_A_MEMBER, FORBIDDEN) unless it is in time and the actor may."""
     _in_time(command)
     actor = command.actor.user_id
     mine = (await _memberships(database, command.conversation_id, [actor])).get(actor)
-    if mine is None or "deletedAt" in conversation:
+    if "deletedAt" in conversation:
         raise Refusal(ErrorCode.NOT_A_MEMBER)
-    if mine["role"] != "admin":
-        raise Refusal(ErrorCode.FORBIDDEN)
+    rights.check(action, conversation["type"], mine["role"] if mine else None)
+
+
+async def _find_member(database: Database, conversation_id: str, user_id: str) -> Document:
+    """Raises Refusal NOT_FOUND."""
+    found = await _memberships(database, conversation_id, [user_id])
+    if user_id not in found:
+        raise Refusal(ErrorCode.NOT_FOUND)
+    return found[user_id]
 
 
 async def _memberships(database: Database, conversation_id: str, people: Sequence[str]) -> dict[str, Document]:

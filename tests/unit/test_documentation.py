@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from contracts import rights
 from contracts.conversation import Conversation, Member
 from contracts.errors import CloseCode, ErrorCode
 from contracts.frames import CLIENT_FRAMES, SERVER_FRAMES
@@ -41,3 +42,7 @@ def test_error_codes(code):
 @pytest.mark.parametrize("code", list(CloseCode))
 def test_close_codes(code):
     assert re.search(rf"^\| {code.value} \| {'yes' if code.reconnect else 'no'} \|", PROTOCOL, re.M)
+
+
+def test_rights():
+    assert rights.table() in PROTOCOL
