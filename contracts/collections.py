@@ -43,7 +43,15 @@ MESSAGES = Collection(
         ),
     ),
 )
-CONVERSATIONS = Collection("conversations", "persister")
+CONVERSATIONS = Collection(
+    "conversations",
+    "persister",
+    (
+        # Public channels by name, and by the beginnings of the words of their names.
+        Index("public_name", (("name", 1), ("_id", 1)), only={"public": True}),
+        Index("public_words", (("words", 1),), only={"public": True}),
+    ),
+)
 MEMBERSHIPS = Collection(
     "memberships",
     "persister",
@@ -60,8 +68,12 @@ USERS = Collection("users", "persister", (Index("words", (("words", 1),)),))
 
 # By user: what they chose, and when they were seen last. Who is here is not stored, it is told.
 PRESENCE = Collection("presence", "persister")
+PINS = Collection(
+    "pins", "persister", (Index("conversation_message", (("conversationId", 1), ("messageId", 1)), unique=True),)
+)
+AUDIT = Collection("audit", "persister", (Index("conversation_at", (("conversationId", 1), ("at", -1), ("_id", -1))),))
 
-COLLECTIONS = (MESSAGES, CONVERSATIONS, MEMBERSHIPS, USERS, PRESENCE)
+COLLECTIONS = (MESSAGES, CONVERSATIONS, MEMBERSHIPS, USERS, PRESENCE, PINS, AUDIT)
 
 
 def owned_by(owner: Owner) -> list[Collection]:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter
 
 from contracts import limits
-from contracts.conversation import ConversationType, Profile
+from contracts.conversation import ConversationType, Profile, Role
 from contracts.ids import partition_of
 from contracts.message import Attachment, Name
 from contracts.presence import Chosen
@@ -60,6 +60,7 @@ class CreateConversation(Command):
     conversation_type: ConversationType
     name: Name | None = optional()
     member_ids: Annotated[list[Id], Field(max_length=limits.MEMBERS_IN_CALL)]
+    public: bool | None = optional()
 
 
 class RenameConversation(Command):
@@ -68,6 +69,22 @@ class RenameConversation(Command):
     type: Literal["conversation.rename"] = "conversation.rename"
     conversation_id: Id
     name: Name
+
+
+class PublishConversation(Command):
+    """Let everybody find and join a channel, or no longer (admins)."""
+
+    type: Literal["conversation.publish"] = "conversation.publish"
+    conversation_id: Id
+    public: bool
+
+
+class CloseConversation(Command):
+    """Let a conversation only be read, or open it again (admins)."""
+
+    type: Literal["conversation.close"] = "conversation.close"
+    conversation_id: Id
+    closed: bool
 
 
 class DeleteConversation(Command):
@@ -108,6 +125,47 @@ class MarkRead(Command):
     seq: Seq
 
 
+class JoinChannel(Command):
+    """Come into a public channel by oneself."""
+
+    type: Literal["members.join"] = "members.join"
+    conversation_id: Id
+
+
+class ChangeRole(Command):
+    """Give somebody another role (admins)."""
+
+    type: Literal["members.role"] = "members.role"
+    conversation_id: Id
+    member_id: Id
+    role: Role
+
+
+class ChangeSettings(Command):
+    """Mute or archive a conversation for oneself; what is absent stays."""
+
+    type: Literal["members.settings"] = "members.settings"
+    conversation_id: Id
+    muted: bool | None = optional()
+    archived: bool | None = optional()
+
+
+class PinMessage(Command):
+    """Show a message above the others (admins)."""
+
+    type: Literal["pins.add"] = "pins.add"
+    conversation_id: Id
+    message_id: Id
+
+
+class UnpinMessage(Command):
+    """Show it above the others no longer (admins)."""
+
+    type: Literal["pins.remove"] = "pins.remove"
+    conversation_id: Id
+    message_id: Id
+
+
 class StoreProfile(Command):
     """Keep the actor's profile as their token describes it."""
 
@@ -126,11 +184,18 @@ AnyCommand = (
     SendMessage
     | CreateConversation
     | RenameConversation
+    | PublishConversation
+    | CloseConversation
     | DeleteConversation
     | PurgeConversation
     | AddMembers
     | RemoveMember
     | MarkRead
+    | JoinChannel
+    | ChangeRole
+    | ChangeSettings
+    | PinMessage
+    | UnpinMessage
     | StoreProfile
     | StorePresence
 )

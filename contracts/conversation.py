@@ -3,7 +3,7 @@
 from typing import Literal
 
 from contracts.message import Message
-from contracts.shape import Id, Instant, Seq, Shape
+from contracts.shape import Id, Instant, Seq, Shape, optional
 
 ConversationType = Literal["direct", "group", "channel"]
 Role = Literal["admin", "member"]
@@ -26,7 +26,10 @@ class Member(Profile):
 
 
 class Conversation(Shape):
-    """A conversation as one of its members sees it. `members` is cut; `memberCount` is not."""
+    """A conversation as one of its members sees it. `members` is cut; `memberCount` is not.
+
+    `muted` and `archived` are this member's own. `public` is there for channels; `closedAt` while it is closed.
+    """
 
     id: Id
     type: ConversationType
@@ -38,3 +41,52 @@ class Conversation(Shape):
     unread_count: Seq
     members: list[Member]
     member_count: int
+    muted: bool = False
+    archived: bool = False
+    public: bool | None = optional()
+    closed_at: Instant | None = optional()
+
+
+def is_archived(archived_seq: int | None, muted: bool, last_seq: int) -> bool:
+    """Whether a member sees a conversation as archived, who archived it when `archivedSeq` was its newest message.
+
+    A newer message brings it back, unless it is muted: no write is needed for that.
+    """
+    return archived_seq is not None and (muted or last_seq <= archived_seq)
+
+
+class Channel(Shape):
+    """A public channel, as anybody finds it."""
+
+    id: Id
+    name: str
+    created_at: Instant
+    member_count: int
+    joined: bool
+
+
+class Pin(Shape):
+    """A pinned message, and who pinned it when."""
+
+    message: Message
+    pinned_by: Id
+    pinned_at: Instant
+
+
+class AuditEntry(Shape):
+    """Who changed what in a conversation, and when.
+
+    `action` is the `updateType` of the change. `userIds` are the people added or removed, `roles` those given with it.
+    `id` is also the id of the event that told of it.
+    """
+
+    id: str
+    conversation_id: Id
+    at: Instant
+    actor_id: Id
+    action: str
+    name: str | None = optional()
+    public: bool | None = optional()
+    user_ids: list[Id] | None = optional()
+    roles: dict[Id, Role] | None = optional()
+    message_id: Id | None = optional()

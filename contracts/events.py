@@ -33,7 +33,11 @@ class CloudEvent(Shape):
 
 
 class ConversationChange(Shape):
-    """A conversation after it changed; `userIds` are the people added or removed, `members` those with a new role."""
+    """A conversation after it changed, who changed it, and what: an audit trail for whoever keeps these.
+
+    `userIds` are the people added or removed, `members` those who are new or have a new role, `messageId` is the one
+    that was pinned or unpinned.
+    """
 
     conversation_id: Id
     update_type: UpdateType
@@ -43,6 +47,8 @@ class ConversationChange(Shape):
     created_by: Id | None = optional()
     user_ids: list[Id] | None = optional()
     members: list[Member] | None = optional()
+    public: bool | None = optional()
+    message_id: Id | None = optional()
 
 
 class MessageChange(Shape):

@@ -60,6 +60,17 @@ class ReadUpdated(Shape):
     private: bool | None = optional()
 
 
+class SettingsChanged(Shape):
+    """Somebody muted or archived a conversation. Data: the `conversation_updated` frame without its `timestamp`.
+
+    Of another kind than the above, since it is nobody else's business: told to this person's own connections alone.
+    """
+
+    kind: Literal["settings.changed"] = "settings.changed"
+    conversation_id: Id
+    user_id: Id
+
+
 class Notification(Shape):
     """Something for members who have not joined. Data: the `Notice` of the frame.
 
@@ -124,7 +135,17 @@ class Reply(Shape):
     duplicate: bool | None = optional()
 
 
-Item = MessageCreated | ConversationUpdated | ReadUpdated | Notification | Typing | Presence | PresenceChosen | Reply
+Item = (
+    MessageCreated
+    | ConversationUpdated
+    | SettingsChanged
+    | ReadUpdated
+    | Notification
+    | Typing
+    | Presence
+    | PresenceChosen
+    | Reply
+)
 
 _item: TypeAdapter[Item] = TypeAdapter(Annotated[Item, Field(discriminator="kind")])
 NULL = b"null"

@@ -278,26 +278,45 @@ class Presence(Seen, Answer):
     type: Literal["presence"] = "presence"
 
 
-UpdateType = Literal["created", "member_added", "member_removed", "name_changed", "deleted"]
+UpdateType = Literal[
+    "created",
+    "member_added",
+    "member_removed",
+    "name_changed",
+    "deleted",
+    "role_changed",
+    "visibility_changed",
+    "closed",
+    "reopened",
+    "pinned",
+    "unpinned",
+]
 
 
 class ConversationUpdated(ServerFrame):
     """A conversation changed, for its members and for those who were removed.
 
     `name` with `created` and `name_changed`; `userIds` are the people added or removed; `members` those who are
-    new in it (the first of them, when they are many), or whose role changed because the last admin left;
-    `conversationType` and `createdBy` with `created`. `actorId` is absent when a gateway finds out later than the event.
+    new in it (the first of them, when they are many), or whose role changed; `conversationType` and `createdBy` with
+    `created`; `public` with `created` and `visibility_changed` of a channel; `messageId` with `pinned` and `unpinned`.
+    `actorId` is absent when a gateway finds out later than the event. `settings_changed` with `muted` and `archived`
+    goes only to the connections of the member whose settings they are. Clients ignore an `updateType` that they do not
+    know.
     """
 
     type: Literal["conversation_updated"] = "conversation_updated"
     conversation_id: Id
-    update_type: UpdateType
+    update_type: UpdateType | Literal["settings_changed"]
     actor_id: Id | None = optional()
     name: str | None = optional()
     conversation_type: Literal["direct", "group", "channel"] | None = optional()
     created_by: Id | None = optional()
     user_ids: list[Id] | None = optional()
     members: list[Member] | None = optional()
+    public: bool | None = optional()
+    message_id: Id | None = optional()
+    muted: bool | None = optional()
+    archived: bool | None = optional()
 
 
 class Notice(Shape):

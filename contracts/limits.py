@@ -22,3 +22,4 @@ BATCH_COMMANDS = 500  # commands in one AMQP message, and in one insert
 BATCH_BYTES = 1024 * 1024  # of one AMQP message on the internal hops, unless a single item is larger
 BODY_BYTES = 1024 * 1024  # of a REST call
 UPDATE_AUDIENCE = 1000  # members in one item of the fan-out
+PINS = 50  # messages pinned in one conversation

@@ -9,62 +9,103 @@ from typing import Literal
 from contracts.conversation import ConversationType, Role
 from contracts.errors import ErrorCode, Refusal
 
-Action = Literal["send", "rename", "add_members", "remove_member", "leave", "delete"]
+Action = Literal[
+    "send",
+    "rename",
+    "add_members",
+    "remove_member",
+    "leave",
+    "join",
+    "change_role",
+    "publish",
+    "pin",
+    "close",
+    "delete",
+    "read_audit",
+    "change_settings",
+]
+Standing = Role | Literal["visitor"]  # who is no member, while it is public
 
-NOBODY: frozenset[Role] = frozenset()
-ADMINS: frozenset[Role] = frozenset({"admin"})
-MEMBERS: frozenset[Role] = frozenset({"admin", "member"})
+NOBODY: frozenset[Standing] = frozenset()
+ADMINS: frozenset[Standing] = frozenset({"admin"})
+MEMBERS: frozenset[Standing] = frozenset({"admin", "member"})
+EVERYBODY: frozenset[Standing] = MEMBERS | {"visitor"}
+CLOSED = "The conversation is closed: it can be read, not changed."
 
 
 @dataclass(frozen=True)
 class Right:
     """One row of the table: who may, in each kind of conversation.
 
-    `why` is what somebody reads who may not, whatever their role; without it, it is their role that does not allow it.
+    Attributes:
+        closed: whether they may also while the conversation is closed.
+        why: what members read where nobody may; elsewhere it is their role that does not allow it.
     """
 
     what: str
-    direct: frozenset[Role]
-    group: frozenset[Role]
-    channel: frozenset[Role]
+    direct: frozenset[Standing]
+    group: frozenset[Standing]
+    channel: frozenset[Standing]
+    closed: bool = False
     why: str | None = None
 
-    def of(self, kind: ConversationType) -> frozenset[Role]:
+    def of(self, kind: ConversationType) -> frozenset[Standing]:
         """One cell."""
         return {"direct": self.direct, "group": self.group, "channel": self.channel}[kind]
 
 
 RIGHTS: dict[Action, Right] = {
     "send": Right("send a message", MEMBERS, MEMBERS, MEMBERS),
-    "rename": Right("rename", NOBODY, ADMINS, ADMINS, "A direct conversation has no name."),
-    "add_members": Right("add people", NOBODY, ADMINS, ADMINS, "A direct conversation has exactly two members."),
-    "remove_member": Right("remove somebody else", NOBODY, ADMINS, ADMINS, "Nobody can be removed from here."),
-    "leave": Right("leave", MEMBERS, MEMBERS, MEMBERS),
-    "delete": Right("delete", NOBODY, ADMINS, ADMINS, "A direct conversation can be left, not deleted."),
+    "rename": Right("rename", NOBODY, ADMINS, ADMINS, why="A direct conversation has no name."),
+    "add_members": Right("add people", NOBODY, ADMINS, ADMINS, why="A direct conversation has exactly two members."),
+    "remove_member": Right(
+        "remove somebody else", NOBODY, ADMINS, ADMINS, closed=True, why="A direct conversation can only be left."
+    ),
+    "leave": Right("leave", MEMBERS, MEMBERS, MEMBERS, closed=True),
+    "join": Right("join by oneself", NOBODY, NOBODY, EVERYBODY, why="Only a public channel can be joined."),
+    "change_role": Right(
+        "give and take the admin role", NOBODY, ADMINS, ADMINS, why="A direct conversation has no roles to give."
+    ),
+    "publish": Right("make public, or private", NOBODY, NOBODY, ADMINS, why="Only a channel can be public."),
+    "pin": Right("pin and unpin a message", MEMBERS, ADMINS, ADMINS),
+    "close": Right(
+        "close, and open again", NOBODY, ADMINS, ADMINS, closed=True, why="A direct conversation cannot be closed."
+    ),
+    "delete": Right(
+        "delete", NOBODY, ADMINS, ADMINS, closed=True, why="A direct conversation can be left, not deleted."
+    ),
+    "read_audit": Right(
+        "read who changed what", NOBODY, ADMINS, ADMINS, closed=True, why="A direct conversation has no admins."
+    ),
+    "change_settings": Right("mute and archive, for oneself", MEMBERS, MEMBERS, MEMBERS, closed=True),
 }
 
 
-def check(action: Action, kind: ConversationType, role: Role | None) -> None:
+def check(
+    action: Action, kind: ConversationType, role: Role | None, *, public: bool = False, closed: bool = False
+) -> None:
     """Returns when somebody with this role may; without a role, they are no member.
 
     Raises:
         Refusal: NOT_A_MEMBER or FORBIDDEN.
     """
-    if role is None:
-        raise Refusal(ErrorCode.NOT_A_MEMBER)
     right = RIGHTS[action]
     allowed = right.of(kind)
-    if role not in allowed:
+    if role is None and not (public and "visitor" in allowed):
+        raise Refusal(ErrorCode.NOT_A_MEMBER)
+    if role is not None and role not in allowed:
         raise Refusal(ErrorCode.FORBIDDEN, None if allowed else right.why)
+    if closed and not right.closed:
+        raise Refusal(ErrorCode.FORBIDDEN, CLOSED)
 
 
 def table() -> str:
     """The table in Markdown."""
-    lines = ["| to | direct | group | channel |", "|---|---|---|---|"]
+    lines = ["| to | direct | group | channel | while closed |", "|---|---|---|---|---|"]
     for right in RIGHTS.values():
-        lines.append(f"| {right.what} | {' | '.join(map(_people, (right.direct, right.group, right.channel)))} |")
+        people = " | ".join(_NAMES[roles] for roles in (right.direct, right.group, right.channel))
+        lines.append(f"| {right.what} | {people} | {'yes' if right.closed else 'no'} |")
     return "\n".join(lines)
 
 
-def _people(roles: frozenset[Role]) -> str:
-    return {NOBODY: "nobody", ADMINS: "admins", MEMBERS: "members"}[roles]
+_NAMES = {NOBODY: "nobody", ADMINS: "admins", MEMBERS: "members", EVERYBODY: "everybody, while it is public"}

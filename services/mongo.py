@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorDatabase
@@ -70,8 +70,20 @@ async def create_collections(database: Database, owner: Owner) -> None:
             await database[collection.name].create_indexes(indexes)
 
 
+class State(NamedTuple):
+    """The newest stored seq of a conversation, and whether it can only be read."""
+
+    head: int
+    closed: bool
+
+
 async def heads_of(database: Database, conversations: Iterable[str]) -> dict[str, int]:
-    """The newest stored seq of each conversation, from its last message: one step in the index for each."""
+    """The newest stored seq of each conversation."""
+    return {c: state.head for c, state in (await states_of(database, conversations)).items()}
+
+
+async def states_of(database: Database, conversations: Iterable[str]) -> dict[str, State]:
+    """The state of each conversation; its newest seq from its last message: one step in the index for each."""
     pipeline: list[dict[str, Any]] = [
         {"$match": {"_id": {"$in": list(conversations)}}},
         {
@@ -83,10 +95,12 @@ async def heads_of(database: Database, conversations: Iterable[str]) -> dict[str
                 "as": "last",
             }
         },
-        {"$project": {"last": 1}},
+        {"$project": {"last": 1, "closedAt": 1}},
     ]
     cursor = database[collections.CONVERSATIONS.name].aggregate(pipeline)
-    return {d["_id"]: d["last"][0]["seq"] if d["last"] else 0 async for d in cursor}
+    return {
+        d["_id"]: State(d["last"][0]["seq"] if d["last"] else 0, d.get("closedAt") is not None) async for d in cursor
+    }
 
 
 def to_message(document: dict[str, Any], viewer: str | None = None) -> Message:

@@ -1,16 +1,10 @@
 """REST under `/api`: reads from the history, writes as commands that are answered when they are stored."""
 
 import asyncio
-import base64
-import binascii
-import json
-from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-import orjson
-from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from pydantic import Field, StringConstraints
+from fastapi import APIRouter, Header, Query, Response
+from pydantic import Field
 from starlette.responses import JSONResponse
 
 from contracts import commands, fanout, limits
@@ -21,31 +15,48 @@ from contracts.message import Attachment, Message
 from contracts.presence import Chosen, Seen
 from contracts.shape import Id, Seq, Shape, optional
 from services.gateway import auth
-from services.gateway.auth import Identity
 from services.gateway.bodies import strict_route
+from services.gateway.calls import (
+    Caller,
+    ConversationId,
+    ConversationName,
+    Limit,
+    MessageId,
+    The,
+    UserId,
+    authenticate,
+    check_member,
+    command,
+    encode_cursor,
+    next_cursor,
+    respond,
+    respond_conversation,
+    respond_list,
+    text_cursor,
+    time_cursor,
+)
 from services.gateway.history import reading
 from services.gateway.ingress import new_id
 from services.gateway.limits import take
-from services.gateway.parts import Gateway
 from services.gateway.problems import PROBLEMS, InvalidField
 from services.gateway.session import content_of
 
-ConversationName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=limits.NAME_LENGTH)]
-Limit = Annotated[int, Query(ge=1, le=limits.LIST_PAGE)]
-
 
 class NewConversation(Shape):
-    """`name` for groups and channels; a direct conversation has exactly one other member."""
+    """`name` for groups and channels; a direct conversation has exactly one other member; `public` for channels."""
 
     type: Literal["direct", "group", "channel"]
     name: ConversationName | None = None
     member_ids: Annotated[list[Id], Field(max_length=limits.MEMBERS_IN_CALL)] = Field(default_factory=list)
+    public: bool = False
 
 
-class Rename(Shape):
-    """A new name."""
+class Changes(Shape):
+    """What is to be different; each is a change of its own, told by itself."""
 
-    name: ConversationName
+    name: ConversationName | None = None
+    public: bool | None = None
+    closed: bool | None = None
 
 
 class NewMembers(Shape):
@@ -133,41 +144,6 @@ class Token(Shape):
     user_id: Id
 
 
-async def gateway_of(request: Request) -> Gateway:
-    """The parts of this process."""
-    gateway: Gateway = request.app.state.gateway
-    return gateway
-
-
-The = Annotated[Gateway, Depends(gateway_of)]
-
-
-async def authenticate(request: Request) -> None:
-    """Find out who calls, from the bearer token (RFC 6750), before anything else is read."""
-    gateway: Gateway = request.app.state.gateway
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token:
-        raise Refusal(ErrorCode.NOT_AUTHENTICATED)
-    identity = await gateway.verifier.verify(token.strip())
-    wait = take(asyncio.get_running_loop().time(), gateway.buckets_of(identity.user_id).frames)
-    if wait > 0:
-        raise Refusal(ErrorCode.RATE_LIMITED, retry_after=wait)
-    await gateway.profiles.store(identity.profile)
-    request.state.caller = identity
-
-
-async def caller_of(
-    request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))]
-) -> Identity:
-    """Who calls."""
-    caller: Identity = request.state.caller
-    return caller
-
-
-Caller = Annotated[Identity, Depends(caller_of)]
-ConversationId = Annotated[Id, Path(alias="conversationId")]
-UserId = Annotated[Id, Path(alias="userId")]
-
 router = APIRouter(prefix="/api", route_class=strict_route(authenticate), responses=PROBLEMS)
 development = APIRouter(prefix="/api/dev", route_class=strict_route(), responses=PROBLEMS)
 
@@ -175,7 +151,7 @@ development = APIRouter(prefix="/api/dev", route_class=strict_route(), responses
 @router.get("/me", response_model=Profile)
 async def me(caller: Caller) -> Response:
     """The caller's profile."""
-    return _json(caller.profile)
+    return respond(caller.profile)
 
 
 @router.get("/users", response_model=People)
@@ -187,10 +163,10 @@ async def users(
     cursor: str | None = None,
 ) -> Response:
     """People to start a conversation with, one of whose names begins with the query."""
-    after = _text_cursor(cursor)
+    after = text_cursor(cursor)
     async with reading():
         people, following = await gateway.history.people(query.strip()[: limits.NAME_LENGTH], limit, after)
-    return _list(people, None if following is None else _encode_cursor([following]))
+    return respond_list(people, None if following is None else encode_cursor([following]))
 
 
 @router.get("/presence", response_model=PresencePage)
@@ -204,7 +180,7 @@ async def presence(
     if wait > 0:
         raise Refusal(ErrorCode.RATE_LIMITED, retry_after=wait)
     items = await gateway.presence.look(caller.user_id, user_ids)
-    return _json(PresencePage(items=items, chosen=await gateway.presence.chosen(caller.user_id)))
+    return respond(PresencePage(items=items, chosen=await gateway.presence.chosen(caller.user_id)))
 
 
 @router.post("/conversations", status_code=201, response_model=Conversation)
@@ -218,48 +194,69 @@ async def create_conversation(gateway: The, caller: Caller, body: NewConversatio
         conversation_id = direct_conversation_id(caller.user_id, others[0])
     elif body.name is None:
         raise InvalidField("name: a group or channel needs a name")
+    if body.public and body.type != "channel":
+        raise InvalidField("public: only a channel can be public")
     await gateway.ingress.request(
         commands.CreateConversation(
-            **_command(gateway, caller),
+            **command(gateway, caller),
             conversation_id=conversation_id,
             conversation_type=body.type,
             name=None if body.type == "direct" else body.name,
             member_ids=others,
+            public=True if body.public else None,
         )
     )
-    return await _conversation(gateway, caller, conversation_id, status=201)
+    return await respond_conversation(gateway, caller, conversation_id, status=201)
 
 
 @router.get("/conversations", response_model=Conversations)
 async def conversations(
-    gateway: The, caller: Caller, limit: Limit = limits.LIST_DEFAULT, cursor: str | None = None
+    gateway: The,
+    caller: Caller,
+    archived: bool = False,
+    limit: Limit = limits.LIST_DEFAULT,
+    cursor: str | None = None,
 ) -> Response:
-    """The caller's conversations, newest activity first."""
+    """The caller's conversations, newest activity first: those that are not archived, or those that are."""
     async with reading():
-        items, following = await gateway.history.conversations(caller.user_id, limit, _time_cursor(cursor))
-    return _list(items, _next(following))
+        items, following = await gateway.history.conversations(
+            caller.user_id, limit, time_cursor(cursor), archived=archived
+        )
+    return respond_list(items, next_cursor(following))
 
 
 @router.get("/conversations/{conversationId}", response_model=Conversation)
 async def conversation(gateway: The, caller: Caller, conversation_id: ConversationId) -> Response:
     """One conversation with its members."""
-    return await _conversation(gateway, caller, conversation_id)
+    return await respond_conversation(gateway, caller, conversation_id)
 
 
 @router.patch("/conversations/{conversationId}", response_model=Conversation)
-async def rename(gateway: The, caller: Caller, conversation_id: ConversationId, body: Rename) -> Response:
-    """Rename it (admins)."""
-    await gateway.ingress.request(
-        commands.RenameConversation(**_command(gateway, caller), conversation_id=conversation_id, name=body.name)
-    )
-    return await _conversation(gateway, caller, conversation_id)
+async def change(gateway: The, caller: Caller, conversation_id: ConversationId, body: Changes) -> Response:
+    """Rename it, make it public or private, close or open it (admins)."""
+    if body == Changes():
+        raise InvalidField("name, public, closed: one of them at least")
+    request = gateway.ingress.request
+
+    def about() -> dict[str, Any]:
+        return {**command(gateway, caller), "conversation_id": conversation_id}
+
+    if body.closed is False:  # first, since the others are refused while it is closed
+        await request(commands.CloseConversation(**about(), closed=False))
+    if body.name is not None:
+        await request(commands.RenameConversation(**about(), name=body.name))
+    if body.public is not None:
+        await request(commands.PublishConversation(**about(), public=body.public))
+    if body.closed:
+        await request(commands.CloseConversation(**about(), closed=True))
+    return await respond_conversation(gateway, caller, conversation_id)
 
 
 @router.delete("/conversations/{conversationId}", status_code=204)
 async def delete(gateway: The, caller: Caller, conversation_id: ConversationId) -> Response:
     """Delete it for everybody (admins)."""
     await gateway.ingress.request(
-        commands.DeleteConversation(**_command(gateway, caller), conversation_id=conversation_id)
+        commands.DeleteConversation(**command(gateway, caller), conversation_id=conversation_id)
     )
     return Response(status_code=204)
 
@@ -274,25 +271,25 @@ async def members(
 ) -> Response:
     """All members, longest-standing first."""
     async with reading():
-        await _check_member(gateway, caller, conversation_id)
-        items, following = await gateway.history.members(conversation_id, limit, _time_cursor(cursor))
-    return _list(items, _next(following))
+        await check_member(gateway, caller, conversation_id)
+        items, following = await gateway.history.members(conversation_id, limit, time_cursor(cursor))
+    return respond_list(items, next_cursor(following))
 
 
 @router.post("/conversations/{conversationId}/members", response_model=Conversation)
 async def add_members(gateway: The, caller: Caller, conversation_id: ConversationId, body: NewMembers) -> Response:
     """Bring people in (admins)."""
     await gateway.ingress.request(
-        commands.AddMembers(**_command(gateway, caller), conversation_id=conversation_id, member_ids=body.user_ids)
+        commands.AddMembers(**command(gateway, caller), conversation_id=conversation_id, member_ids=body.user_ids)
     )
-    return await _conversation(gateway, caller, conversation_id)
+    return await respond_conversation(gateway, caller, conversation_id)
 
 
 @router.delete("/conversations/{conversationId}/members/{userId}", status_code=204)
 async def remove_member(gateway: The, caller: Caller, conversation_id: ConversationId, user_id: UserId) -> Response:
     """Take somebody out (admins), or leave."""
     await gateway.ingress.request(
-        commands.RemoveMember(**_command(gateway, caller), conversation_id=conversation_id, member_id=user_id)
+        commands.RemoveMember(**command(gateway, caller), conversation_id=conversation_id, member_id=user_id)
     )
     return Response(status_code=204)
 
@@ -311,7 +308,7 @@ async def messages(
         raise InvalidField("beforeSeq, afterSeq: only one of them at a time")
     history, viewer = gateway.history, caller.user_id
     async with reading():
-        await _check_member(gateway, caller, conversation_id)
+        await check_member(gateway, caller, conversation_id)
         if after_seq is not None:
             found = await history.after(conversation_id, after_seq, limit + 1, viewer=viewer)
             page = found[:limit]
@@ -343,7 +340,7 @@ async def send(
         raise Refusal(ErrorCode.RATE_LIMITED, retry_after=wait)
     answer = await gateway.ingress.request(
         commands.SendMessage(
-            **_command(gateway, caller),
+            **command(gateway, caller),
             conversation_id=conversation_id,
             content=content_of(body),
             temp_id=idempotency_key or body.temp_id,
@@ -353,18 +350,16 @@ async def send(
     )
     async with reading():
         message: Message = await gateway.history.message(str(answer.message_id), caller.user_id)
-    return _json(message, 200 if isinstance(answer, fanout.Reply) else 201)
+    return respond(message, 200 if isinstance(answer, fanout.Reply) else 201)
 
 
 @router.get("/conversations/{conversationId}/messages/{messageId}/readers", response_model=Readers)
-async def readers(
-    gateway: The, caller: Caller, conversation_id: ConversationId, message_id: Annotated[Id, Path(alias="messageId")]
-) -> Response:
+async def readers(gateway: The, caller: Caller, conversation_id: ConversationId, message_id: MessageId) -> Response:
     """Who has read a message, in conversations of up to 100 people; in larger ones nobody is told (403)."""
     async with reading():
-        await _check_member(gateway, caller, conversation_id)
+        await check_member(gateway, caller, conversation_id)
         seq, people = await gateway.history.readers(conversation_id, message_id)
-    return _json(Readers(seq=seq, items=people))
+    return respond(Readers(seq=seq, items=people))
 
 
 @router.post("/conversations/{conversationId}/read", response_model=ReadState)
@@ -374,12 +369,12 @@ async def mark_read(gateway: The, caller: Caller, conversation_id: ConversationI
     if wait > 0:
         raise Refusal(ErrorCode.RATE_LIMITED, retry_after=wait)
     answer = await gateway.ingress.request(
-        commands.MarkRead(**_command(gateway, caller), conversation_id=conversation_id, seq=body.seq)
+        commands.MarkRead(**command(gateway, caller), conversation_id=conversation_id, seq=body.seq)
     )
     read = answer.seq or 0
     async with reading():
         head = (await gateway.history.heads([conversation_id])).get(conversation_id, 0)
-    return _json(ReadState(conversation_id=conversation_id, last_read_seq=read, unread_count=max(0, head - read)))
+    return respond(ReadState(conversation_id=conversation_id, last_read_seq=read, unread_count=max(0, head - read)))
 
 
 @development.post("/token", response_model=Token)
@@ -391,67 +386,5 @@ async def development_token(gateway: The, body: DevelopmentToken) -> Response:
     return JSONResponse({"token": gateway.verifier.sign(user_id, body.user_name), "userId": user_id})
 
 
-async def _conversation(gateway: Gateway, caller: Identity, conversation_id: str, status: int = 200) -> Response:
-    async with reading():
-        return _json(await gateway.history.conversation(conversation_id, caller.user_id), status)
-
-
-async def _check_member(gateway: Gateway, caller: Identity, conversation_id: str) -> None:
-    if not await gateway.history.is_member(conversation_id, caller.user_id):
-        raise Refusal(ErrorCode.NOT_A_MEMBER)
-
-
-def _command(gateway: Gateway, caller: Identity) -> dict[str, Any]:
-    ingress = gateway.ingress
-    return {
-        "id": new_id(),
-        "origin": ingress.origin(None),
-        "actor": caller.profile,
-        "expires_at": ingress.expires_at(),
-    }
-
-
-def _json(shape: Shape, status: int = 200) -> Response:
-    return Response(shape.encode(), status, media_type="application/json")
-
-
-def _list(items: list[Any], cursor: str | None) -> Response:
-    shapes: list[Profile | Conversation] = items
-    body = b'{"items":[' + b",".join(shape.encode() for shape in shapes) + b'],"nextCursor":'
-    return Response(body + json.dumps(cursor).encode() + b"}", media_type="application/json")
-
-
 def _bool(value: bool) -> bytes:
     return b"true" if value else b"false"
-
-
-def _next(following: tuple[datetime, str] | None) -> str | None:
-    return None if following is None else _encode_cursor([following[0].isoformat(), following[1]])
-
-
-def _encode_cursor(parts: list[str]) -> str:
-    return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode().rstrip("=")
-
-
-def _decode_cursor(cursor: str, length: int) -> list[str]:
-    try:
-        parts = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-    except (binascii.Error, ValueError) as error:
-        raise InvalidField("cursor: not one that was given") from error
-    if not isinstance(parts, list) or len(parts) != length or not all(isinstance(p, str) for p in parts):
-        raise InvalidField("cursor: not one that was given")
-    return parts
-
-
-def _text_cursor(cursor: str | None) -> str | None:
-    return None if cursor is None else _decode_cursor(cursor, 1)[0]
-
-
-def _time_cursor(cursor: str | None) -> tuple[datetime, str] | None:
-    if cursor is None:
-        return None
-    moment, last_id = _decode_cursor(cursor, 2)
-    try:
-        return datetime.fromisoformat(moment).astimezone(UTC), last_id
-    except (ValueError, OverflowError) as error:
-        raise InvalidField("cursor: not one that was given") from error

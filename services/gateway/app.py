@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from contracts.errors import CloseCode
 from services import health, mongo
 from services.amqp import Broker
-from services.gateway import api, page, problems
+from services.gateway import administration, api, page, problems
 from services.gateway.auth import Verifier
 from services.gateway.egress import Egress
 from services.gateway.history import History
@@ -80,12 +80,13 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI(title="Palabre", lifespan=lifespan, docs_url="/api/docs", openapi_url="/api/openapi.json")
     problems.install(app)
     app.include_router(api.router)
+    app.include_router(administration.router)
     app.include_router(api.development)
     if settings.allowed_origins:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.allowed_origins,
-            allow_methods=["GET", "POST", "PATCH", "DELETE"],
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
             allow_headers=["Authorization", "Content-Type", "Idempotency-Key"],
             expose_headers=["Retry-After"],
             max_age=600,

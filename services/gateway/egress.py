@@ -148,6 +148,8 @@ class Egress:
                 self.presence.heard_choice(item)
             case fanout.ReadUpdated():
                 self._read_updated(item, data)
+            case fanout.SettingsChanged():
+                self._tell_all(list(self.hub.of([item.user_id])), "conversation_updated", data)
             case fanout.Notification():
                 self._notify(item, data)
 

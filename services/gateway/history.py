@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from pymongo.errors import PyMongoError
 
-from contracts import collections, limits
-from contracts.conversation import Conversation, Member, Profile
+from contracts import collections, limits, rights
+from contracts.conversation import AuditEntry, Channel, Conversation, Member, Pin, Profile, is_archived
 from contracts.errors import ErrorCode, Refusal
 from contracts.events import Read
 from contracts.message import Message
@@ -52,6 +52,8 @@ class History:
         # What everybody asks who connects.
         self._heads_for = Gathered(self._read_heads_for)
         self._profile = Gathered(self._read_profiles)
+        self._pins = database[collections.PINS.name]
+        self._audit = database[collections.AUDIT.name]
 
     # --------------------------------------------------------------------------------------------- messages
 
@@ -176,12 +178,26 @@ class History:
         views = await self._views([document], {conversation_id: mine}, limits.MEMBERS_IN_VIEW)
         return views[0]
 
+    async def check_right(self, action: rights.Action, conversation_id: str, user_id: str) -> None:
+        """Raises Refusal NOT_A_MEMBER or FORBIDDEN."""
+        mine = await self._memberships.find_one({"conversationId": conversation_id, "userId": user_id})
+        document = await self._conversations.find_one({"_id": conversation_id}, {"type": 1, "closedAt": 1})
+        if mine is None or document is None:
+            raise Refusal(ErrorCode.NOT_A_MEMBER)
+        closed = document.get("closedAt") is not None
+        rights.check(action, document["type"], mine["role"], closed=closed)
+
     async def conversations(
-        self, viewer: str, limit: int, cursor: tuple[datetime, str] | None
+        self, viewer: str, limit: int, cursor: tuple[datetime, str] | None, archived: bool = False
     ) -> tuple[list[Conversation], tuple[datetime, str] | None]:
-        """A page of this person's conversations, newest activity first, and where the next one begins."""
+        """A page of this person's conversations, newest activity first, and where the next one begins.
+
+        Either those that they archived, or all others.
+        """
         mine = {d["conversationId"]: d async for d in self._memberships.find({"userId": viewer})}
-        query: dict[str, Any] = {"_id": {"$in": list(mine)}, "deletedAt": {"$exists": False}}
+        hidden = await self._archived(mine)
+        wanted = [conversation_id for conversation_id in mine if (conversation_id in hidden) == archived]
+        query: dict[str, Any] = {"_id": {"$in": wanted}, "deletedAt": {"$exists": False}}
         if cursor is not None:
             at, last_id = cursor
             query["$or"] = [{"lastActivityAt": {"$lt": at}}, {"lastActivityAt": at, "_id": {"$lt": last_id}}]
@@ -193,6 +209,12 @@ class History:
         documents = documents[:limit]
         following = (documents[-1]["lastActivityAt"], documents[-1]["_id"]) if more else None
         return await self._views(documents, mine, limits.MEMBERS_IN_LIST), following
+
+    async def _archived(self, mine: Mapping[str, Mapping[str, Any]]) -> set[str]:
+        """Those of these memberships' conversations that are archived. Nobody's messages are read for who archives none."""
+        perhaps = [conversation_id for conversation_id, m in mine.items() if m.get("archivedSeq") is not None]
+        heads = await self.heads(perhaps) if perhaps else {}
+        return {c for c in perhaps if is_archived(mine[c]["archivedSeq"], mine[c]["muted"], heads.get(c, 0))}
 
     async def members(
         self, conversation_id: str, limit: int, cursor: tuple[datetime, str] | None
@@ -231,6 +253,12 @@ class History:
                     unread_count=max(0, head - mine[conversation_id]["lastReadSeq"]),
                     members=shown,
                     member_count=await self._memberships.count_documents({"conversationId": conversation_id}),
+                    muted=mine[conversation_id]["muted"],
+                    archived=is_archived(
+                        mine[conversation_id].get("archivedSeq"), mine[conversation_id]["muted"], head
+                    ),
+                    public=document.get("public", False) if document["type"] == "channel" else None,
+                    closed_at=document.get("closedAt"),
                 )
             )
         return views
@@ -260,6 +288,66 @@ class History:
         found = {d["userId"] async for d in self._memberships.find(query, {"_id": 0, "userId": 1})}
         return [user for user in dict.fromkeys(users) if user in found or user == viewer]
 
+    # ---------------------------------------------------------------------------------- channels, pins, audit
+
+    async def channels(
+        self, viewer: str, query: str, limit: int, after: Sequence[str] | None
+    ) -> tuple[list[Channel], bool]:
+        """A page of public channels that are open, by name, after a name and id; and whether there are more.
+
+        Those one of whose words begins with the query.
+        """
+        condition: dict[str, Any] = {"public": True, "closedAt": None}
+        if query:
+            condition["words"] = _beginning(query)
+        if after is not None:
+            name, last_id = after
+            condition["$or"] = [{"name": {"$gt": name}}, {"name": name, "_id": {"$gt": last_id}}]
+        cursor = self._conversations.find(condition, WITHOUT_CHANGE).sort([("name", 1), ("_id", 1)]).limit(limit + 1)
+        found = [document async for document in cursor]
+        ids = [document["_id"] for document in found[:limit]]
+        mine = await self.memberships(viewer, ids)
+        counting = self._memberships.aggregate(
+            [{"$match": {"conversationId": {"$in": ids}}}, {"$group": {"_id": "$conversationId", "count": {"$sum": 1}}}]
+        )
+        counts = {document["_id"]: document["count"] async for document in counting}
+        shown = [
+            Channel(
+                id=document["_id"],
+                name=document["name"],
+                created_at=document["createdAt"],
+                member_count=counts.get(document["_id"], 0),
+                joined=document["_id"] in mine,
+            )
+            for document in found[:limit]
+        ]
+        return shown, len(found) > limit
+
+    async def pins(self, conversation_id: str, viewer: str) -> list[Pin]:
+        """The pinned messages, the newest pin first; without those that were deleted."""
+        cursor = self._pins.find({"conversationId": conversation_id}).sort([("pinnedAt", -1), ("_id", -1)])
+        pins = [document async for document in cursor]
+        query = {"_id": {"$in": [pin["messageId"] for pin in pins]}, "isDeleted": {"$ne": True}}
+        messages = {d["_id"]: to_message(d, viewer) async for d in self._messages.find(query, HIDDEN)}
+        return [
+            Pin(message=messages[pin["messageId"]], pinned_by=pin["pinnedBy"], pinned_at=pin["pinnedAt"])
+            for pin in pins
+            if pin["messageId"] in messages
+        ]
+
+    async def audit(
+        self, conversation_id: str, limit: int, cursor: tuple[datetime, str] | None
+    ) -> tuple[list[AuditEntry], tuple[datetime, str] | None]:
+        """A page of who changed what, newest first, and where the next one begins."""
+        query: dict[str, Any] = {"conversationId": conversation_id}
+        if cursor is not None:
+            at, last_id = cursor
+            query["$or"] = [{"at": {"$lt": at}}, {"at": at, "_id": {"$lt": last_id}}]
+        found = [d async for d in self._audit.find(query).sort([("at", -1), ("_id", -1)]).limit(limit + 1)]
+        more = len(found) > limit
+        entries = [AuditEntry.model_validate({**d, "id": d["_id"]}) for d in found[:limit]]
+        return entries, (entries[-1].at, entries[-1].id) if more else None
+
     # ----------------------------------------------------------------------------------------------- people
 
     async def presence(self, user_ids: Sequence[str]) -> dict[str, Stored]:
@@ -278,8 +366,7 @@ class History:
         """People one of whose words begins with the query, by id, and where the next page begins."""
         condition: dict[str, Any] = {}
         if query:
-            # Nobody's name has a NUL (the token's reader sees to it), and MongoDB takes no such expression.
-            condition["words"] = {"$regex": "^" + re.escape(query.casefold().replace("\0", ""))}
+            condition["words"] = _beginning(query)
         if after is not None:
             condition["_id"] = {"$gt": after}
         found = [d async for d in self._users.find(condition).sort("_id", 1).limit(limit + 1)]
@@ -289,6 +376,11 @@ class History:
     async def _profiles(self, user_ids: Iterable[str]) -> dict[str, Profile]:
         found = await self._users.find({"_id": {"$in": list(user_ids)}}).to_list(None)
         return {document["_id"]: _profile(document) for document in found}
+
+
+def _beginning(query: str) -> dict[str, str]:
+    """What begins with the query. No name has a NUL (their readers see to it), and MongoDB takes no such expression."""
+    return {"$regex": "^" + re.escape(query.casefold().replace("\0", ""))}
 
 
 def _profile(document: dict[str, Any]) -> Profile:

@@ -1,13 +1,18 @@
 """Whom an event concerns, and what they are to be told: `notification` items for the fan-out."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from contracts import collections, events, fanout, frames
 from services.mongo import Database
 
 AT_ONCE = 500  # recipients in one item of the fan-out
 READ = 5000  # memberships in one answer of MongoDB, which else gives a hundred at first
+
+
+class _Member(NamedTuple):
+    read: int  # the newest message that they have read
+    muted: bool  # they are told of nothing but mentions
 
 
 async def notifications(
@@ -23,7 +28,12 @@ async def notifications(
         name = names.get(event.subject)
         if isinstance(event, events.MessageCreated):
             message = event.data
-            unread = {user: max(0, message.seq - read) for user, read in members.items() if user != message.sender_id}
+            mentioned = message.mentions or ()
+            unread = {
+                user: max(0, message.seq - member.read)
+                for user, member in members.items()
+                if user != message.sender_id and (not member.muted or user in mentioned)
+            }
             notice = frames.Notice(
                 kind="message",
                 conversation_id=event.subject,
@@ -58,16 +68,18 @@ def _chunked(event_id: str, notice: frames.Notice, unread: dict[str, int]) -> It
         yield item, data
 
 
-async def _members(database: Database, conversations: Iterable[str]) -> dict[str, dict[str, int]]:
-    """For each conversation its members, with what they have read."""
+async def _members(database: Database, conversations: Iterable[str]) -> dict[str, dict[str, _Member]]:
+    """For each conversation its members."""
     cursor = database[collections.MEMBERSHIPS.name].find(
         {"conversationId": {"$in": list(conversations)}},
-        {"_id": 0, "conversationId": 1, "userId": 1, "lastReadSeq": 1},
+        {"_id": 0, "conversationId": 1, "userId": 1, "lastReadSeq": 1, "muted": 1},
         batch_size=READ,
     )
-    found: dict[str, dict[str, int]] = {}
+    found: dict[str, dict[str, _Member]] = {}
     async for document in cursor:
-        found.setdefault(document["conversationId"], {})[document["userId"]] = document["lastReadSeq"]
+        found.setdefault(document["conversationId"], {})[document["userId"]] = _Member(
+            document["lastReadSeq"], document["muted"]
+        )
     return found
 
 

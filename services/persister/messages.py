@@ -17,7 +17,7 @@ from typing import Any
 from pydantic_core import to_json
 from pymongo.errors import BulkWriteError
 
-from contracts import collections, events, fanout
+from contracts import collections, events, fanout, rights
 from contracts.commands import SendMessage
 from contracts.errors import ErrorCode, Refusal
 from contracts.ids import message_event_id
@@ -138,6 +138,8 @@ def _judge(command: SendMessage, rooms: Rooms, targets: set[tuple[str, str]], mo
         return Refusal(ErrorCode.TIMEOUT)
     if not rooms.is_member(command.conversation_id, command.actor.user_id):
         return Refusal(ErrorCode.NOT_A_MEMBER)
+    if rooms.is_closed(command.conversation_id):
+        return Refusal(ErrorCode.FORBIDDEN, rights.CLOSED)
     if command.reply_to is not None and (command.conversation_id, command.reply_to) not in targets:
         return Refusal(ErrorCode.NOT_FOUND, "replyTo names no message of this conversation.")
     return None

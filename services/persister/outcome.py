@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from pydantic_core import to_json
+
 from contracts import commands, events, fanout, limits
 from contracts.errors import Refusal
 
@@ -67,3 +69,15 @@ def changed(
         items=items,
         reply=fanout.Reply(command_id=command.id),
     )
+
+
+def settings_changed(command: commands.ChangeSettings, *, muted: bool, archived: bool) -> Outcome:
+    """A frame for the actor's own connections."""
+    item = fanout.SettingsChanged(conversation_id=command.conversation_id, user_id=command.actor.user_id)
+    fields = {
+        "conversationId": command.conversation_id,
+        "updateType": "settings_changed",
+        "muted": muted,
+        "archived": archived,
+    }
+    return Outcome(items=[(item, to_json(fields))], reply=fanout.Reply(command_id=command.id))

@@ -1,11 +1,12 @@
-"""What the persister remembers of the conversations that are being written to: their heads, and who is in them."""
+"""What the persister remembers of the conversations that are being written to: their heads, who is in them, and which
+are closed."""
 
 from collections import OrderedDict
 from collections.abc import Iterable
 from typing import Any
 
 from contracts import collections, limits
-from services.mongo import Database, heads_of
+from services.mongo import Database, states_of
 
 REMEMBERED = 100_000  # conversations
 
@@ -25,6 +26,7 @@ class Rooms:
         self._heads: OrderedDict[str, int] = OrderedDict()
         self._members: OrderedDict[str, dict[str, bool]] = OrderedDict()  # conversation -> user -> is in it
         self._crowded: OrderedDict[str, bool] = OrderedDict()
+        self._closed: set[str] = set()
 
     async def load(self, database: Database, pairs: Iterable[tuple[str, str]]) -> None:
         """Know the heads of these conversations, and whether these people are in them."""
@@ -32,7 +34,9 @@ class Rooms:
         conversations = {conversation for conversation, _ in pairs}
         unknown = [c for c in conversations if c not in self._heads]
         if unknown:
-            self._heads.update(await heads_of(database, unknown))
+            states = await states_of(database, unknown)
+            self._heads.update((conversation, state.head) for conversation, state in states.items())
+            self._closed |= {conversation for conversation, state in states.items() if state.closed}
         missing = [(c, u) for c, u in pairs if u not in self._members.get(c, ())]
         if missing:
             query = {"$or": [{"conversationId": c, "userId": u} for c, u in missing]}
@@ -41,7 +45,7 @@ class Rooms:
             for conversation, user in missing:
                 self._members.setdefault(conversation, {})[user] = (conversation, user) in found
         while len(self._heads) > max(REMEMBERED, 2 * len(conversations)):
-            self._heads.popitem(last=False)
+            self._closed.discard(self._heads.popitem(last=False)[0])
         while len(self._members) > max(REMEMBERED, 2 * len(conversations)):
             self._members.popitem(last=False)
 
@@ -66,6 +70,10 @@ class Rooms:
         """Whether its size was loaded and is above `READERS_SHOWN_TO`."""
         return self._crowded.get(conversation_id, False)
 
+    def is_closed(self, conversation_id: str) -> bool:
+        """Whether this conversation was loaded and can only be read."""
+        return conversation_id in self._closed
+
     def advance(self, heads: dict[str, int]) -> None:
         """New heads, after they were stored."""
         self._heads.update(heads)
@@ -76,12 +84,14 @@ class Rooms:
             self._heads.pop(conversation, None)
             self._members.pop(conversation, None)
             self._crowded.pop(conversation, None)
+            self._closed.discard(conversation)
 
     def clear(self) -> None:
         """Know nothing: the partitions may have been with somebody else meanwhile."""
         self._heads.clear()
         self._members.clear()
         self._crowded.clear()
+        self._closed.clear()
 
 
 async def _crowded(database: Database, conversations: list[str]) -> dict[str, bool]:

@@ -117,6 +117,14 @@ async def test_nobody_is_told_of_a_message_to_themselves_or_in_a_conversation_th
     assert await handled(notifier_settings, database, tap, *happened) == []
 
 
+async def test_who_muted_it_is_told_of_mentions_only(notifier_settings: Settings, database: Database, tap: Tap) -> None:
+    cid = await store_conversation(database, THREE)
+    await database.memberships.update_one({"conversationId": cid, "userId": "bob"}, {"$set": {"muted": True}})
+    plain, mention = message_created(cid, 1), message_created(cid, 2)
+    mention = mention.model_copy(update={"data": mention.data.model_copy(update={"mentions": ["bob"]})})
+    assert await handled(notifier_settings, database, tap, plain, mention) == [{"third": 1}, {"bob": 2, "third": 2}]
+
+
 @pytest.mark.parametrize("update_type", ["created", "member_added"])
 async def test_who_is_brought_in_is_told_and_who_brought_them_is_not(
     notifier_settings: Settings, database: Database, tap: Tap, update_type: UpdateType

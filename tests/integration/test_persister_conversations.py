@@ -14,12 +14,18 @@ from contracts import fanout
 from contracts.commands import (
     AddMembers,
     AnyCommand,
+    ChangeRole,
+    CloseConversation,
     CreateConversation,
     DeleteConversation,
+    JoinChannel,
+    PinMessage,
+    PublishConversation,
     PurgeConversation,
     RemoveMember,
     RenameConversation,
     StoreProfile,
+    UnpinMessage,
 )
 from contracts.shape import now
 from services.mongo import Database
@@ -83,6 +89,7 @@ class Case:
     removed: Sequence[str] | None = None
     ended: bool = False
     deliveries: int = 1  # with the commands that it brings about
+    pins: Sequence[str] = ()
 
     async def check(self, database: Database, tap: Tap) -> None:
         cid = self.command.key
@@ -102,6 +109,12 @@ class Case:
             assert (item.update_type, sorted(item.audience)) == (self.event["updateType"], sorted(self.audience))
             assert item.removed == self.removed
         assert {reply.code for reply in tap.replies_to(self.command)} == {None}
+        assert [pin["messageId"] async for pin in database.pins.find({"conversationId": cid})] == list(self.pins)
+        (entry,) = [entry async for entry in database.audit.find({"conversationId": cid})]
+        kept = {name: entry[name] for name in ("_id", "actorId", "action")}
+        assert kept == {"_id": events[0]["id"], "actorId": "alice", "action": self.event["updateType"]}
+        for name in {"userIds", "messageId", "public"} & self.event.keys():
+            assert entry[name] == self.event[name]
 
 
 async def group_created(_: Database) -> Case:
@@ -152,6 +165,58 @@ async def last_admin_left(database: Database) -> Case:
     return Case(command, {"bob": "admin"}, event, shown={"bob": "admin"}, removed=["alice"])
 
 
+async def joined(database: Database) -> Case:
+    cid = await store_conversation(database, {"bob": "admin"}, type="channel", public=True)
+    command = make_command(JoinChannel, conversation_id=cid)
+    event = {"updateType": "member_added", "userIds": ["alice"]}
+    return Case(command, {"bob": "admin", "alice": "member"}, event, shown={"alice": "member"})
+
+
+async def made_admin(database: Database) -> Case:
+    cid = await store_conversation(database, BOTH)
+    command = make_command(ChangeRole, conversation_id=cid, member_id="bob", role="admin")
+    both = {"alice": "admin", "bob": "admin"}
+    return Case(command, both, {"updateType": "role_changed"}, shown={"bob": "admin"})
+
+
+async def stepped_down(database: Database) -> Case:
+    cid = await store_conversation(database, {"alice": "admin", "bob": "admin"})
+    command = make_command(ChangeRole, conversation_id=cid, member_id="alice", role="member")
+    both = {"alice": "member", "bob": "admin"}
+    return Case(command, both, {"updateType": "role_changed"}, shown={"alice": "member"})
+
+
+async def published(database: Database) -> Case:
+    cid = await store_conversation(database, BOTH, type="channel", public=False)
+    command = make_command(PublishConversation, conversation_id=cid, public=True)
+    return Case(command, BOTH, {"updateType": "visibility_changed", "public": True})
+
+
+async def closed(database: Database) -> Case:
+    cid = await store_conversation(database, BOTH)
+    return Case(make_command(CloseConversation, conversation_id=cid, closed=True), BOTH, {"updateType": "closed"})
+
+
+async def reopened(database: Database) -> Case:
+    cid = await store_conversation(database, BOTH, closedAt=now())
+    return Case(make_command(CloseConversation, conversation_id=cid, closed=False), BOTH, {"updateType": "reopened"})
+
+
+async def pinned(database: Database) -> Case:
+    cid = await store_conversation(database, BOTH)
+    await database.messages.insert_one({"_id": f"{cid}-m", "conversationId": cid, "seq": 1})
+    command = make_command(PinMessage, conversation_id=cid, message_id=f"{cid}-m")
+    event = {"updateType": "pinned", "messageId": f"{cid}-m"}
+    return Case(command, BOTH, event, pins=[f"{cid}-m"])
+
+
+async def unpinned(database: Database) -> Case:
+    cid = await store_conversation(database, BOTH)
+    await database.pins.insert_one({"conversationId": cid, "messageId": "m"})
+    command = make_command(UnpinMessage, conversation_id=cid, message_id="m")
+    return Case(command, BOTH, {"updateType": "unpinned", "messageId": "m"})
+
+
 async def deleted(database: Database) -> Case:
     cid = await store_conversation(database, BOTH)
     command = make_command(DeleteConversation, conversation_id=cid)
@@ -166,13 +231,21 @@ CHANGES = [
     members_added,
     member_removed,
     last_admin_left,
+    joined,
+    made_admin,
+    stepped_down,
+    published,
+    closed,
+    reopened,
+    pinned,
+    unpinned,
     deleted,
 ]
 Change = Callable[[Database], Awaitable[Case]]
 
 
 # The others take no other steps than these.
-DIFFERENT = [group_created, direct_brought_back, renamed, last_admin_left, deleted]
+DIFFERENT = [group_created, direct_brought_back, renamed, last_admin_left, pinned, deleted]
 
 
 @pytest.fixture(params=CHANGES, ids=lambda change: change.__name__)

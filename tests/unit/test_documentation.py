@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from contracts import rights
-from contracts.conversation import Conversation, Member
+from contracts.conversation import AuditEntry, Channel, Conversation, Member, Pin
 from contracts.errors import CloseCode, ErrorCode
 from contracts.frames import CLIENT_FRAMES, SERVER_FRAMES
 from contracts.message import Attachment, Message
@@ -18,7 +18,17 @@ CODE = {
     for inline, block in re.findall(r"```\w*\n(.*?)```|`([^`\n]+)`", PROTOCOL, re.S)
     for word in re.findall(r"[A-Za-z_]\w*", inline + block)
 }
-SHAPES = [*CLIENT_FRAMES.values(), *SERVER_FRAMES.values(), Message, Attachment, Member, Conversation]
+SHAPES = [
+    *CLIENT_FRAMES.values(),
+    *SERVER_FRAMES.values(),
+    Message,
+    Attachment,
+    Member,
+    Conversation,
+    Channel,
+    Pin,
+    AuditEntry,
+]
 
 
 @pytest.mark.parametrize("name", [*CLIENT_FRAMES, *SERVER_FRAMES])

@@ -88,11 +88,18 @@ COMMANDS: list[commands.AnyCommand] = [
         **common(), conversation_id="c1", conversation_type="group", name="Team", member_ids=["bob"]
     ),
     commands.RenameConversation(**common(), conversation_id="c1", name="Team"),
+    commands.PublishConversation(**common(), conversation_id="c1", public=True),
+    commands.CloseConversation(**common(), conversation_id="c1", closed=True),
     commands.DeleteConversation(**common(), conversation_id="c1"),
     commands.PurgeConversation(**common(), conversation_id="c1"),
     commands.AddMembers(**common(), conversation_id="c1", member_ids=["bob"]),
     commands.RemoveMember(**common(), conversation_id="c1", member_id="bob"),
     commands.MarkRead(**common(), conversation_id="c1", seq=7),
+    commands.JoinChannel(**common(), conversation_id="c1"),
+    commands.ChangeRole(**common(), conversation_id="c1", member_id="bob", role="admin"),
+    commands.ChangeSettings(**common(), conversation_id="c1", muted=True),
+    commands.PinMessage(**common(), conversation_id="c1", message_id="m1"),
+    commands.UnpinMessage(**common(), conversation_id="c1", message_id="m1"),
     commands.StoreProfile(**common()),
     commands.StorePresence(**common(), chosen="invisible", seen_at=MOMENT),
 ]

@@ -217,7 +217,7 @@ export function createDirectory(context: Context, { onGone, onBack }: DirectoryO
       lose(id, frame.actorId === myId() ? "left" : "removed");
     else if (updateType === "member_removed") members.went(id, userIds, people);
     else if (updateType === "member_added" && !concernsMe) members.came(id, userIds, people);
-    else loadQuietly(id); // created, or this person was brought in
+    else if (isInView(updateType)) loadQuietly(id);
   }
 
   /** Something was missed in these conversations, which are not open; their newest seqs. */
@@ -277,6 +277,22 @@ export function createDirectory(context: Context, { onGone, onBack }: DirectoryO
       members.dispose();
     },
   };
+}
+
+/** Whether this changes how a conversation is shown. What a newer gateway tells besides is ignored. */
+function isInView(updateType: ConversationUpdated["updateType"]): boolean {
+  switch (updateType) {
+    case "created":
+    case "member_added": // this person was brought in
+    case "role_changed":
+    case "visibility_changed":
+    case "closed":
+    case "reopened":
+    case "settings_changed":
+      return true;
+    default:
+      return false;
+  }
 }
 
 function lastMessageOf(notification: Notification, seq: number): LastMessage {

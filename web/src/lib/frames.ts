@@ -373,20 +373,41 @@ export interface Presence {
  * A conversation changed, for its members and for those who were removed.
  *
  * `name` with `created` and `name_changed`; `userIds` are the people added or removed; `members` those who are
- * new in it (the first of them, when they are many), or whose role changed because the last admin left;
- * `conversationType` and `createdBy` with `created`. `actorId` is absent when a gateway finds out later than the event.
+ * new in it (the first of them, when they are many), or whose role changed; `conversationType` and `createdBy` with
+ * `created`; `public` with `created` and `visibility_changed` of a channel; `messageId` with `pinned` and `unpinned`.
+ * `actorId` is absent when a gateway finds out later than the event. `settings_changed` with `muted` and `archived`
+ * goes only to the connections of the member whose settings they are. Clients ignore an `updateType` that they do not
+ * know.
  */
 export interface ConversationUpdated {
   timestamp: string;
   type: "conversation_updated";
   conversationId: string;
-  updateType: "created" | "member_added" | "member_removed" | "name_changed" | "deleted";
+  updateType:
+    | (
+        | "created"
+        | "member_added"
+        | "member_removed"
+        | "name_changed"
+        | "deleted"
+        | "role_changed"
+        | "visibility_changed"
+        | "closed"
+        | "reopened"
+        | "pinned"
+        | "unpinned"
+      )
+    | "settings_changed";
   actorId?: string;
   name?: string;
   conversationType?: "direct" | "group" | "channel";
   createdBy?: string;
   userIds?: string[];
   members?: Member[];
+  public?: boolean;
+  messageId?: string;
+  muted?: boolean;
+  archived?: boolean;
 }
 /**
  * A person in one conversation. `lastReadSeq` is the newest message that they have read.

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { ConversationUpdated } from "../../src/lib/frames.ts";
 import { type Client, fill, type Scene, startScene } from "./support/chats.ts";
 import { eventually } from "./support/eventually.ts";
 import { memberOf, type Peer } from "./support/gateway.ts";
@@ -35,11 +36,7 @@ function notify(conversationId: string, seq: number, unreadCount: number, previe
   });
 }
 
-function update(
-  updateType: "created" | "member_added" | "member_removed" | "name_changed" | "deleted",
-  more: object = {},
-  id = "room",
-) {
+function update(updateType: ConversationUpdated["updateType"], more: object = {}, id = "room") {
   peer.say({ type: "conversation_updated", conversationId: id, updateType, ...more });
 }
 
@@ -195,6 +192,17 @@ describe("changes of a conversation", () => {
   test("renamed: everywhere", async () => {
     update("name_changed", { name: "Another" });
     await eventually(() => conversation()?.name === "Another");
+  });
+
+  test("changed in what is shown: fetched again; a pin is not shown", async () => {
+    const fetched = () =>
+      scene.gateway.calls.filter(({ path }) => path.endsWith("/conversations/room")).length;
+    update("pinned", { messageId: "m1" });
+    update("role_changed", { members: [{ ...memberOf("bob"), role: "admin" }] });
+    await eventually(() => fetched() === 1);
+    update("name_changed", { name: "done" });
+    await eventually(() => conversation()?.name === "done");
+    expect(fetched()).toBe(1);
   });
 
   test("members come and go, once though it is told twice", async () => {
