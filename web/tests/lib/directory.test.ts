@@ -195,13 +195,13 @@ describe("changes of a conversation", () => {
   });
 
   test("changed in what is shown: fetched again; a pin is not shown", async () => {
-    const fetched = () =>
-      scene.gateway.calls.filter(({ path }) => path.endsWith("/conversations/room")).length;
-    update("pinned", { messageId: "m1" });
+    const fetched = () => scene.gateway.calls.filter(({ path }) => path === "/conversations/room").length;
     update("role_changed", { members: [{ ...memberOf("bob"), role: "admin" }] });
     await eventually(() => fetched() === 1);
+    update("pinned", { messageId: "m1" });
     update("name_changed", { name: "done" });
     await eventually(() => conversation()?.name === "done");
+    await alice.chat.searchPeople("behind whatever was asked before");
     expect(fetched()).toBe(1);
   });
 
