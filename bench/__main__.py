@@ -23,6 +23,7 @@ from bench.presence import presence
 from bench.processes import resident
 from bench.profiling import profile
 from bench.report import Result, heading, memory, show, summary
+from bench.search import search
 from bench.target import BenchError, Target, allow_many_sockets, from_urls, read_state
 from deploy.local.process import StartError
 
@@ -42,11 +43,12 @@ class What(StrEnum):
     persisters = "persisters"
     growth = "growth"
     history = "history"
+    search = "search"
     floor = "floor"
     presence = "presence"  # last, since it kills a gateway
 
 
-HERE = (What.persisters, What.growth, What.history)  # these need the servers, not just the gateways
+HERE = (What.persisters, What.growth, What.history, What.search)  # these need the servers, not just the gateways
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,7 @@ class Run:
             What.persisters: lambda: self._add(persisters(self.target, self.options.seconds)),
             What.growth: self._growth,
             What.history: lambda: self._add(history(self.target, self.options.messages)),
+            What.search: lambda: self._add(search(self.target, self.options.messages)),
             What.floor: self._floor,
             What.presence: lambda: self._add(presence(self.target, self.options.sockets)),
         }
@@ -150,7 +153,9 @@ def main(
     members: Annotated[int, typer.Option(min=2, max=1000, help="fanout: members of the room.")] = 500,
     fanout_rate: Annotated[float, typer.Option(min=1, max=500, help="fanout: messages a second.")] = 5,
     sockets: Annotated[int, typer.Option(min=1, max=19_000, help="idle, presence: connections.")] = 5000,
-    messages: Annotated[int, typer.Option(min=100, max=10_000_000, help="history: of the conversation.")] = 100_000,
+    messages: Annotated[
+        int, typer.Option(min=100, max=10_000_000, help="history, search: of the conversation.")
+    ] = 100_000,
     conversations: Annotated[int, typer.Option(min=10, max=100_000, help="growth: the larger number.")] = 2000,
     stored: Annotated[int, typer.Option(min=0, max=100_000_000, help="growth: messages that are there before.")] = 0,
     profile_too: Annotated[

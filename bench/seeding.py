@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
@@ -76,14 +76,26 @@ def heads(count: int, conversations: int) -> list[int]:
     return [each + (number < more) for number in range(conversations)]
 
 
-async def messages(target: Target, conversation_id: str, count: int, sender: Person) -> None:
+async def messages(
+    target: Target,
+    conversation_id: str,
+    count: int,
+    sender: Person,
+    content: Callable[[], str] = lambda: FILLER,
+) -> None:
     """Messages 1 to `count` of a conversation that has none."""
-    await spread(target, [conversation_id], count, sender)
+    await spread(target, [conversation_id], count, sender, content)
     async with database(target) as db:
         await db[collections.CONVERSATIONS.name].update_one({"_id": conversation_id}, {"$set": {"lastSeq": count}})
 
 
-async def spread(target: Target, conversation_ids: list[str], count: int, sender: Person) -> None:
+async def spread(
+    target: Target,
+    conversation_ids: list[str],
+    count: int,
+    sender: Person,
+    content: Callable[[], str] = lambda: FILLER,
+) -> None:
     """So many messages, in turn into these conversations, that have none; as they come when all are talked in."""
     size = len(conversation_ids)
     begin = now() - timedelta(seconds=count)
@@ -95,7 +107,7 @@ async def spread(target: Target, conversation_ids: list[str], count: int, sender
             "senderId": sender.user_id,
             "senderName": "Bench",
             "senderAvatar": None,
-            "content": f"{number // size + 1} {FILLER}",
+            "content": f"{number // size + 1} {content()}",
             "createdAt": begin + timedelta(seconds=number),
             "tempId": f"seed {number}",
         }

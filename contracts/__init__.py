@@ -12,6 +12,7 @@ Imports pydantic and the standard library only, opens no socket, and is imported
     commands       gateway -> persister
     fanout         persister, notifier, gateways -> every gateway
     events         facts for everyone, as CloudEvents
+    words          what of a message can be found
     topology       exchanges, queues, bindings and routing keys
     collections    MongoDB collections and indexes, each with its one owner
     generate       writes schema/ from all of this

@@ -73,7 +73,11 @@ PINS = Collection(
 )
 AUDIT = Collection("audit", "persister", (Index("conversation_at", (("conversationId", 1), ("at", -1), ("_id", -1))),))
 
-COLLECTIONS = (MESSAGES, CONVERSATIONS, MEMBERSHIPS, USERS, PRESENCE, PINS, AUDIT)
+SEARCH = Collection(
+    "search", "persister", (Index("conversation_block", (("conversationId", 1), ("block", 1)), unique=True),)
+)
+
+COLLECTIONS = (MESSAGES, CONVERSATIONS, MEMBERSHIPS, USERS, PRESENCE, PINS, AUDIT, SEARCH)
 
 
 def owned_by(owner: Owner) -> list[Collection]:

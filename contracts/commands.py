@@ -166,6 +166,14 @@ class UnpinMessage(Command):
     message_id: Id
 
 
+class IndexMessages(Command):
+    """Note the words of a block of messages. The persister's note to itself."""
+
+    type: Literal["search.index"] = "search.index"
+    conversation_id: Id
+    block: Annotated[int, Field(ge=0)]
+
+
 class StoreProfile(Command):
     """Keep the actor's profile as their token describes it."""
 
@@ -196,6 +204,7 @@ AnyCommand = (
     | ChangeSettings
     | PinMessage
     | UnpinMessage
+    | IndexMessages
     | StoreProfile
     | StorePresence
 )

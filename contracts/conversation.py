@@ -73,6 +73,20 @@ class Pin(Shape):
     pinned_at: Instant
 
 
+class Found(Shape):
+    """A message that was searched for, and where.
+
+    `snippet` is a part of its content, as text and never as markup; `highlights` are the parts of the snippet that were
+    found, each a beginning and an end in UTF-16 code units, as JavaScript counts them.
+    """
+
+    message: Message
+    conversation_id: Id
+    conversation_name: str | None
+    snippet: str
+    highlights: list[tuple[int, int]]
+
+
 class AuditEntry(Shape):
     """Who changed what in a conversation, and when.
 

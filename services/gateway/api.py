@@ -135,6 +135,8 @@ class Messages(Shape):
 
     items: list[Message]
     has_more: bool
+    has_more_before: bool | None = optional()
+    has_more_after: bool | None = optional()
 
 
 class Token(Shape):
@@ -301,14 +303,23 @@ async def messages(
     conversation_id: ConversationId,
     before_seq: Annotated[int | None, Query(alias="beforeSeq", ge=0, le=2**53 - 1)] = None,
     after_seq: Annotated[int | None, Query(alias="afterSeq", ge=0, le=2**53 - 1)] = None,
+    around_seq: Annotated[int | None, Query(alias="aroundSeq", ge=1, le=2**53 - 1)] = None,
     limit: Annotated[int, Query(ge=1, le=limits.HISTORY_PAGE)] = limits.HISTORY_DEFAULT,
 ) -> Response:
-    """A page, rising `seq`: the newest, those before a seq, or those after one. `hasMore` in the direction asked for."""
-    if before_seq is not None and after_seq is not None:
-        raise InvalidField("beforeSeq, afterSeq: only one of them at a time")
+    """A page, rising `seq`: the newest, those before a seq, after one, or around one.
+
+    `hasMore` in the direction asked for; around a seq in either, and beside it in each.
+    """
+    if [before_seq, after_seq, around_seq].count(None) < 2:
+        raise InvalidField("beforeSeq, afterSeq, aroundSeq: only one of them at a time")
     history, viewer = gateway.history, caller.user_id
     async with reading():
         await check_member(gateway, caller, conversation_id)
+        if around_seq is not None:
+            around, before, after = await history.around(conversation_id, around_seq, limit, viewer)
+            return respond(
+                Messages(items=around, has_more=before or after, has_more_before=before, has_more_after=after)
+            )
         if after_seq is not None:
             found = await history.after(conversation_id, after_seq, limit + 1, viewer=viewer)
             page = found[:limit]

@@ -13,13 +13,14 @@ from starlette.responses import JSONResponse, Response
 from contracts.errors import CloseCode
 from services import health, mongo
 from services.amqp import Broker
-from services.gateway import administration, api, page, problems
+from services.gateway import administration, api, page, problems, searching
 from services.gateway.auth import Verifier
 from services.gateway.egress import Egress
 from services.gateway.history import History
 from services.gateway.ingress import Ingress, new_id
 from services.gateway.parts import Gateway
 from services.gateway.profiles import Profiles
+from services.gateway.search import MongoSearch
 from services.gateway.settings import Settings
 from services.gateway.websocket import admit, come_back_later
 from services.gateway.wire import DOOR, Door
@@ -48,6 +49,7 @@ def create_app(settings: Settings) -> FastAPI:
             ingress=ingress,
             egress=Egress(settings, broker, history, ingress),
             profiles=Profiles(history, ingress),
+            search=MongoSearch(database),
         )
         app.state.gateway = gateway
         app.state.failed = asyncio.Event()
@@ -81,6 +83,7 @@ def create_app(settings: Settings) -> FastAPI:
     problems.install(app)
     app.include_router(api.router)
     app.include_router(administration.router)
+    app.include_router(searching.router)
     app.include_router(api.development)
     if settings.allowed_origins:
         app.add_middleware(

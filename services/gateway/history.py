@@ -103,6 +103,14 @@ class History:
         cursor = self._messages.find(query, HIDDEN).sort("seq", 1).limit(limit)
         return [to_message(document, viewer) async for document in cursor]
 
+    async def around(self, conversation_id: str, seq: int, limit: int, viewer: str) -> tuple[list[Message], bool, bool]:
+        """A page around a seq, rising, and whether there are older and newer messages than those."""
+        half = limit // 2
+        older = await self.newest(conversation_id, half + 1, seq, viewer=viewer)
+        newer = await self.after(conversation_id, seq - 1, limit - half + 1, viewer=viewer)
+        page = [*older[-half:], *newer[: limit - half]] if half else newer[:limit]
+        return page, len(older) > half, len(newer) > limit - half
+
     async def message(self, message_id: str, viewer: str) -> Message:
         """One message, as its sender sees it."""
         document = await self._messages.find_one({"_id": message_id}, HIDDEN)

@@ -32,6 +32,7 @@ class Buckets:
     typing: Bucket
     reads: Bucket
     presence: Bucket
+    searches: Bucket
 
     @classmethod
     def of(cls, settings: Settings, now: float) -> "Buckets":
@@ -46,6 +47,7 @@ class Buckets:
             bucket(settings.rate_typing, settings.rate_typing_burst),
             bucket(settings.rate_reads, settings.rate_reads_burst),
             bucket(settings.rate_presence, settings.rate_presence_burst),
+            bucket(settings.rate_searches, settings.rate_searches_burst),
         )
 
 

@@ -14,6 +14,7 @@ from services.gateway.limits import Buckets
 from services.gateway.outbox import Turn
 from services.gateway.presence import Presence
 from services.gateway.profiles import Profiles
+from services.gateway.search import Search
 from services.gateway.settings import Settings
 
 
@@ -35,6 +36,7 @@ class Gateway:
     ingress: Ingress
     egress: Egress
     profiles: Profiles
+    search: Search
     buckets: dict[str, Buckets] = field(default_factory=dict)
     sockets: set[Closable] = field(default_factory=set)
     turn: Turn = field(default_factory=lambda: Turn(asyncio.get_running_loop().call_soon))

@@ -70,6 +70,8 @@ class Settings(ServiceSettings):
     rate_presence_burst: float = Field(10.0, ge=1, description="of these at once")
     rate_frames: float = Field(100.0, ge=0, description="frames a second")
     rate_frames_burst: float = Field(100.0, ge=1, description="frames at once")
+    rate_searches: float = Field(2.0, ge=0, description="searches a second, per user")
+    rate_searches_burst: float = Field(10.0, ge=1, description="searches at once")
     drain_batch: int = Field(200, ge=1, description="sockets closed at a time while draining")
     drain_spread: float = Field(5.0, ge=0, description="seconds over which drained clients are told to come back")
 

@@ -25,7 +25,7 @@ from contracts.limits import BATCH_BYTES
 from contracts.shape import complaint
 from services.amqp import Broker, BrokerAway, Channel, Delivery, Inbox, Outgoing, Unroutable, dead_letter
 from services.mongo import Database
-from services.persister import conversations, messages, metrics, presence, profiles, reads
+from services.persister import conversations, messages, metrics, presence, profiles, reads, search_index
 from services.persister.activity import Activity
 from services.persister.away import is_away, say_away
 from services.persister.outcome import Outcome, refused
@@ -190,6 +190,8 @@ class Consumer:
                 raise AssertionError("messages are handled in runs")
             case commands.PurgeConversation():
                 return await conversations.purge(self._database, command, self._settings.purge_size)
+            case commands.IndexMessages():
+                return await search_index.index(self._database, command)
             case _:
                 try:
                     return await conversations.change(self._database, command)

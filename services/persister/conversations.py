@@ -70,6 +70,7 @@ async def purge(database: Database, command: PurgeConversation, size: int) -> Ou
     cursor = messages.find({"conversationId": command.conversation_id}, {"_id": 1}).sort("seq", 1).limit(size)
     ids = [document["_id"] async for document in cursor]
     if not ids:
+        await database[collections.SEARCH.name].delete_many({"conversationId": command.conversation_id})
         return Outcome()
     await messages.delete_many({"_id": {"$in": ids}, "conversationId": command.conversation_id})
     return Outcome(follow_ups=[_purge(command)])

@@ -23,7 +23,7 @@ from contracts.errors import ErrorCode, Refusal
 from contracts.ids import message_event_id
 from contracts.shape import now
 from services.mongo import Database, encode_message
-from services.persister import metrics
+from services.persister import metrics, search_index
 from services.persister.outcome import Outcome, refused
 from services.persister.rooms import Contended, Rooms
 
@@ -201,4 +201,6 @@ def _created(command: SendMessage, document: dict[str, Any]) -> Outcome:
         message_event_id(conversation_id, seq),
         events.message_created(conversation_id, seq, created_at, body),
     )
-    return Outcome(events=[event], items=[(item, body)])
+    return Outcome(
+        events=[event], items=[(item, body)], follow_ups=[*search_index.follow_ups(command, conversation_id, seq)]
+    )

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from contracts import rights
-from contracts.conversation import AuditEntry, Channel, Conversation, Member, Pin
+from contracts.conversation import AuditEntry, Channel, Conversation, Found, Member, Pin
 from contracts.errors import CloseCode, ErrorCode
 from contracts.frames import CLIENT_FRAMES, SERVER_FRAMES
 from contracts.message import Attachment, Message
@@ -28,6 +28,7 @@ SHAPES = [
     Channel,
     Pin,
     AuditEntry,
+    Found,
 ]
 
 

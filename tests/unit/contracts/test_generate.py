@@ -100,6 +100,7 @@ COMMANDS: list[commands.AnyCommand] = [
     commands.ChangeSettings(**common(), conversation_id="c1", muted=True),
     commands.PinMessage(**common(), conversation_id="c1", message_id="m1"),
     commands.UnpinMessage(**common(), conversation_id="c1", message_id="m1"),
+    commands.IndexMessages(**common(), conversation_id="c1", block=0),
     commands.StoreProfile(**common()),
     commands.StorePresence(**common(), chosen="invisible", seen_at=MOMENT),
 ]
