@@ -8,7 +8,7 @@ from typing import Any, cast
 import orjson
 import pytest
 
-from contracts import fanout, frames, lines
+from contracts import fanout, frames, limits, lines
 from contracts.shape import now
 from contracts.topology import Topology
 from services.amqp import Broker, Outgoing
@@ -185,7 +185,7 @@ async def test_who_is_here_is_encoded_once_for_all_who_join_in_a_second(monkeypa
     presence = Presence(settings, broker, cast(History, None), Ingress(settings, broker, "g"), hub)
     monkeypatch.setattr(presence, "_tell", lambda *_: None)
     monkeypatch.setattr(presence, "_publish", lambda *_: None)
-    others: list[str] = [f"o{number}" for number in range(50)]
+    others: list[str] = [f"o{number}" for number in range(limits.WATCHED_UNNAMED - 1)]
     moment = asyncio.get_running_loop().time()
     presence.watching.know({"c": [*others, people[0].user_id]})
 
