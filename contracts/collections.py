@@ -41,6 +41,12 @@ MESSAGES = Collection(
             unique=True,
             only={"tempId": {"$exists": True}},
         ),
+        # The replies to a message: a thread, in order.
+        Index(
+            "conversation_reply",
+            (("conversationId", 1), ("replyTo", 1), ("seq", 1)),
+            only={"replyTo": {"$exists": True}},
+        ),
     ),
 )
 CONVERSATIONS = Collection(

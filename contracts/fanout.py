@@ -28,6 +28,7 @@ class MessageCreated(Shape):
     created_at: Instant
     gateway_id: Id  # where it was sent, so that this gateway answers its sender
     temp_id: Id | None = optional()
+    reply_to: Id | None = optional()
 
 
 class ConversationUpdated(Shape):

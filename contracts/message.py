@@ -32,6 +32,27 @@ class Attachment(Shape):
     waveform: Annotated[list[Annotated[float, Field(allow_inf_nan=False)]], Field(max_length=1024)] | None = optional()
 
 
+class Quote(Shape):
+    """What a message replies to, as it was then; `preview` is the beginning of its content.
+
+    Once the quoted message is deleted `preview` is empty.
+    """
+
+    message_id: Id
+    seq: Seq
+    sender_id: Id
+    sender_name: str
+    preview: Annotated[str, StringConstraints(max_length=limits.PREVIEW_LENGTH)]
+    is_deleted: bool | None = optional()
+
+
+class Replies(Shape):
+    """How many replies a message has up to `lastSeq`, the newest that is counted."""
+
+    count: Seq
+    last_seq: Seq
+
+
 class Message(Shape):
     """A stored message. `tempId` travels beside it, to its sender only."""
 
@@ -46,7 +67,9 @@ class Message(Shape):
     temp_id: Id | None = optional()
     attachments: list[Attachment] | None = optional()
     reply_to: Id | None = optional()
+    reply: Quote | None = optional()
     edited_at: Instant | None = optional()
     is_deleted: bool | None = optional()
     reactions: dict[str, list[str]] | None = optional()
     mentions: list[Id] | None = optional()
+    replies: Replies | None = optional()

@@ -14,6 +14,7 @@ from services.cli.conversation import Conversation
 from services.cli.gateway import CommandError, Rest, gateway_urls
 from services.cli.terminal import Pipe, Screen, Terminal, clean
 
+QUOTED = 40  # characters of what a message replies to
 LAST_WAIT = 10.0  # seconds that the end of a chat waits for what was sent just before
 
 Url = Annotated[
@@ -121,7 +122,7 @@ class ChatView:
         content = "(deleted)" if message.get("isDeleted") else clean(message["content"])
         files = "".join(f" [{clean(file['name'])} {clean(file['url'])}]" for file in message.get("attachments", []))
         mark = " ✓" if own else ""
-        self.terminal.show(f"{at} {clean(message['senderName'])}: {content}{files}{mark}")
+        self.terminal.show(f"{at} {clean(message['senderName'])}: {_quote(message)}{content}{files}{mark}")
 
     def notice(self, text: str) -> None:
         """`-- text`."""
@@ -148,3 +149,11 @@ class ChatView:
         task = asyncio.get_running_loop().create_task(self.conversation.typed(text))
         self._typing.add(task)
         task.add_done_callback(self._typing.discard)
+
+
+def _quote(message: dict[str, Any]) -> str:
+    """`(to Alice: the beginning of what she said…) ` before a reply."""
+    if (reply := message.get("reply")) is None:
+        return ""
+    said = "(deleted)" if reply.get("isDeleted") else clean(" ".join(reply["preview"].split())[:QUOTED])
+    return f"(to {clean(reply['senderName'])}: {said}) "

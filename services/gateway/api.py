@@ -326,10 +326,7 @@ async def messages(
         else:
             found = await history.newest(conversation_id, limit + 1, before_seq, viewer=viewer)
             page = found[-limit:]
-    return Response(
-        b'{"items":[' + b",".join(m.encode() for m in page) + b'],"hasMore":%s}' % _bool(len(found) > limit),
-        media_type="application/json",
-    )
+    return _page(page, more=len(found) > limit)
 
 
 @router.post(
@@ -360,8 +357,34 @@ async def send(
         )
     )
     async with reading():
-        message: Message = await gateway.history.message(str(answer.message_id), caller.user_id)
+        message: Message = await gateway.history.message(conversation_id, str(answer.message_id), caller.user_id)
     return respond(message, 200 if isinstance(answer, fanout.Reply) else 201)
+
+
+@router.get("/conversations/{conversationId}/messages/{messageId}", response_model=Message)
+async def message(gateway: The, caller: Caller, conversation_id: ConversationId, message_id: MessageId) -> Response:
+    """One message, as it is now."""
+    async with reading():
+        await check_member(gateway, caller, conversation_id)
+        return respond(await gateway.history.message(conversation_id, message_id, caller.user_id))
+
+
+@router.get("/conversations/{conversationId}/messages/{messageId}/replies", response_model=Messages)
+async def replies(
+    gateway: The,
+    caller: Caller,
+    conversation_id: ConversationId,
+    message_id: MessageId,
+    after_seq: Annotated[int, Query(alias="afterSeq", ge=0, le=2**53 - 1)] = 0,
+    limit: Annotated[int, Query(ge=1, le=limits.HISTORY_PAGE)] = limits.HISTORY_DEFAULT,
+) -> Response:
+    """The replies to a message, rising `seq`, those after a seq; the message itself is not among them."""
+    history, viewer = gateway.history, caller.user_id
+    async with reading():
+        await check_member(gateway, caller, conversation_id)
+        await history.message(conversation_id, message_id, viewer)
+        found = await history.replies(conversation_id, message_id, after_seq, limit + 1, viewer)
+    return _page(found[:limit], more=len(found) > limit)
 
 
 @router.get("/conversations/{conversationId}/messages/{messageId}/readers", response_model=Readers)
@@ -397,5 +420,7 @@ async def development_token(gateway: The, body: DevelopmentToken) -> Response:
     return JSONResponse({"token": gateway.verifier.sign(user_id, body.user_name), "userId": user_id})
 
 
-def _bool(value: bool) -> bytes:
-    return b"true" if value else b"false"
+def _page(messages: list[Message], *, more: bool) -> Response:
+    items = b",".join(message.encode() for message in messages)
+    body = b'{"items":[%b],"hasMore":%b}' % (items, b"true" if more else b"false")
+    return Response(body, media_type="application/json")

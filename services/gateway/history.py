@@ -111,12 +111,24 @@ class History:
         page = [*older[-half:], *newer[: limit - half]] if half else newer[:limit]
         return page, len(older) > half, len(newer) > limit - half
 
-    async def message(self, message_id: str, viewer: str) -> Message:
-        """One message, as its sender sees it."""
-        document = await self._messages.find_one({"_id": message_id}, HIDDEN)
+    async def message(self, conversation_id: str, message_id: str, viewer: str) -> Message:
+        """One message of a conversation.
+
+        Raises:
+            Refusal: NOT_FOUND.
+        """
+        document = await self._messages.find_one({"_id": message_id, "conversationId": conversation_id}, HIDDEN)
         if document is None:
             raise Refusal(ErrorCode.NOT_FOUND)
         return to_message(document, viewer)
+
+    async def replies(
+        self, conversation_id: str, message_id: str, above: int, limit: int, viewer: str
+    ) -> list[Message]:
+        """The first `limit` replies to a message above a seq, rising."""
+        query = {"conversationId": conversation_id, "replyTo": message_id, "seq": {"$gt": above}}
+        cursor = self._messages.find(query, HIDDEN).sort("seq", 1).limit(limit)
+        return [to_message(document, viewer) async for document in cursor]
 
     # ---------------------------------------------------------------------------------- conversations, members
 

@@ -1,4 +1,5 @@
-"""What a message changes beside itself: its conversation's newest activity, and what its sender has read.
+"""What a message changes beside itself: its conversation's newest activity, what its sender has read, and how many replies
+the message has that it replies to.
 
 It is noted behind the messages, not with them: while one note is being written, the next gathers, so that a busy
 conversation costs one update and not one a batch. A command is acknowledged once its activity is noted, so none is lost.
@@ -14,6 +15,7 @@ from tenacity.asyncio import AsyncRetrying
 
 from contracts import collections, fanout
 from services.mongo import Database
+from services.persister import threads
 from services.persister.away import is_away, say_away
 from services.telemetry import logger
 
@@ -29,6 +31,7 @@ class Page:
         self.messages = 0
         self._newest: dict[str, fanout.MessageCreated] = {}
         self._read: dict[tuple[str, str], int] = {}
+        self._replied_to: set[tuple[str, str]] = set()  # conversation and message
 
     def add(self, created: Iterable[fanout.MessageCreated]) -> None:
         """Messages that were stored; again, maybe, and then maybe behind newer ones."""
@@ -41,9 +44,11 @@ class Page:
             mine = item.conversation_id, item.sender_id
             if read.get(mine, 0) < item.seq:
                 read[mine] = item.seq
+            if item.reply_to is not None:
+                self._replied_to.add((item.conversation_id, item.reply_to))
 
     async def write(self, database: Database) -> None:
-        """Both only ever move forward, so doing it again is harmless."""
+        """All of it only ever moves forward, so doing it again is harmless."""
         conversations = [
             UpdateOne(
                 {"_id": item.conversation_id, "lastSeq": {"$lt": item.seq}},
@@ -60,6 +65,8 @@ class Page:
                 database[collections.CONVERSATIONS.name].bulk_write(conversations, ordered=False),
                 database[collections.MEMBERSHIPS.name].bulk_write(memberships, ordered=False),
             )
+        if self._replied_to:
+            await threads.count_replies(database, self._replied_to)
 
 
 class Activity:

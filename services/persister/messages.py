@@ -23,9 +23,10 @@ from contracts.errors import ErrorCode, Refusal
 from contracts.ids import message_event_id
 from contracts.shape import now
 from services.mongo import Database, encode_message
-from services.persister import metrics, search_index
+from services.persister import metrics, search_index, threads
 from services.persister.outcome import Outcome, refused
 from services.persister.rooms import Contended, Rooms
+from services.persister.threads import Quotes
 
 DUPLICATE_KEY = 11000
 # Two processes can collide over a partition for as long as the loser does not know; each round one of them gains ground.
@@ -57,9 +58,9 @@ async def send_all(database: Database, rooms: Rooms, commands: Sequence[SendMess
 async def _round(database: Database, rooms: Rooms, commands: Sequence[SendMessage], sure: bool) -> dict[str, Outcome]:
     """Store what is new. With `sure` nothing is taken for stored but what would be refused."""
     await rooms.load(database, [(command.conversation_id, command.actor.user_id) for command in commands])
-    targets = await _reply_targets(database, commands)
+    quotes = await threads.quotes(database, commands)
     moment = now()
-    refusals = {c.id: refusal for c in commands if (refusal := _judge(c, rooms, targets, moment))}
+    refusals = {c.id: refusal for c in commands if (refusal := _judge(c, rooms, quotes, moment))}
     stored = await _stored(database, [c for c in commands if not sure or c.id in refusals])
     outcomes: dict[str, Outcome] = {}
     fresh: dict[str, dict[str, Any]] = {}  # by command id, in order
@@ -79,7 +80,7 @@ async def _round(database: Database, rooms: Rooms, commands: Sequence[SendMessag
             continue
         conversation = command.conversation_id
         heads[conversation] = heads.get(conversation, rooms.head(conversation)) + 1
-        document = _document(command, heads[conversation], moment)
+        document = _document(command, heads[conversation], moment, quotes)
         fresh[command.id] = document
         if temp is not None:
             by_temp[temp] = document
@@ -125,27 +126,19 @@ async def _stored(database: Database, commands: Sequence[SendMessage]) -> dict[A
     return found
 
 
-async def _reply_targets(database: Database, commands: Sequence[SendMessage]) -> set[tuple[str, str]]:
-    wanted = [command.reply_to for command in commands if command.reply_to is not None]
-    if not wanted:
-        return set()
-    cursor = database[collections.MESSAGES.name].find({"_id": {"$in": wanted}}, {"conversationId": 1})
-    return {(document["conversationId"], document["_id"]) async for document in cursor}
-
-
-def _judge(command: SendMessage, rooms: Rooms, targets: set[tuple[str, str]], moment: datetime) -> Refusal | None:
+def _judge(command: SendMessage, rooms: Rooms, quotes: Quotes, moment: datetime) -> Refusal | None:
     if command.expires_at <= moment:
         return Refusal(ErrorCode.TIMEOUT)
     if not rooms.is_member(command.conversation_id, command.actor.user_id):
         return Refusal(ErrorCode.NOT_A_MEMBER)
     if rooms.is_closed(command.conversation_id):
         return Refusal(ErrorCode.FORBIDDEN, rights.CLOSED)
-    if command.reply_to is not None and (command.conversation_id, command.reply_to) not in targets:
+    if command.reply_to is not None and (command.conversation_id, command.reply_to) not in quotes:
         return Refusal(ErrorCode.NOT_FOUND, "replyTo names no message of this conversation.")
     return None
 
 
-def _document(command: SendMessage, seq: int, moment: Any) -> dict[str, Any]:
+def _document(command: SendMessage, seq: int, moment: datetime, quotes: Quotes) -> dict[str, Any]:
     document: dict[str, Any] = {
         "_id": command.id,
         "conversationId": command.conversation_id,
@@ -161,7 +154,7 @@ def _document(command: SendMessage, seq: int, moment: Any) -> dict[str, Any]:
     if command.attachments:
         document["attachments"] = [attachment.model_dump() for attachment in command.attachments]
     if command.reply_to is not None:
-        document["replyTo"] = command.reply_to
+        document |= {"replyTo": command.reply_to, "reply": quotes[command.conversation_id, command.reply_to]}
     return document
 
 
@@ -195,6 +188,7 @@ def _created(command: SendMessage, document: dict[str, Any]) -> Outcome:
         created_at=created_at,
         gateway_id=command.origin.gateway_id,
         temp_id=command.temp_id,
+        reply_to=document.get("replyTo"),
     )
     event = (
         events.routing_key("chat.message.created.v1", conversation_id),

@@ -79,6 +79,21 @@ async def test_a_batch_is_three_round_trips_whatever_its_size(counted: tuple[Dat
     assert await batch("second") == sorted(INSERT + NOTED)
 
 
+@pytest.mark.parametrize("size", [1, 100])
+async def test_replies_are_quoted_and_counted_together(counted: tuple[Database, RoundTrips], size: int) -> None:
+    database, trips = counted
+    conversation = await store_conversation(database)
+    rooms = Rooms()
+    parents = [make_message(conversation, f"p{n}") for n in range(min(size, 10))]
+    await send_all(database, rooms, parents)
+    trips.commands.clear()
+    replies = [make_message(conversation, f"r{n}", reply_to=parents[n % len(parents)].id) for n in range(size)]
+    outcomes = await send_all(database, rooms, replies)
+    await note(database, outcomes.values())
+    counting = ["find messages", "aggregate messages", "update messages"]
+    assert sorted(trips.names) == sorted(["find messages", *INSERT, *NOTED, *counting])
+
+
 async def test_a_batch_is_one_write_to_rabbitmq_and_one_item_list_for_all_gateways(
     settings: Settings, database: Database, tap: Tap, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -293,6 +308,7 @@ def _reads(history: History, crowd: Crowd, message_id: str) -> list[Awaitable[An
         history.memberships(person, some),
         history.read_since(some, now() - timedelta(minutes=1)),
         history.readers(cid, message_id),
+        history.replies(cid, message_id, 0, 50, person),
         history.conversation(cid, person),
         history.presence(crowd.people[:50]),
         history.sharing(person, crowd.people[:50]),
@@ -309,7 +325,7 @@ async def test_a_gateway_examines_what_it_returns(counted: tuple[Database, Round
     assert message is not None
     trips.commands.clear()
     history = History(database)
-    await history.message(message["_id"], crowd.member)
+    await history.message(crowd.one, message["_id"], crowd.member)
     for read in _reads(history, crowd, message["_id"]):
         await read
     await _all_by_index(database, trips)

@@ -113,8 +113,8 @@ async def test_a_temp_id_is_shown_to_its_sender_only(database: Database, history
         assert [message.temp_id for message in await read("bob")] == [None, "t2", None, "t4"]
 
     first, second, *_ = await history.newest(cid, 10)
-    assert (await history.message(first.id, "alice")).temp_id == "t1"
-    assert (await history.message(second.id, "alice")).temp_id is None
+    assert (await history.message(cid, first.id, "alice")).temp_id == "t1"
+    assert (await history.message(cid, second.id, "alice")).temp_id is None
     assert all(b"tempHash" not in message.encode() for message in await history.newest(cid, 10, viewer="alice"))
 
 
@@ -129,10 +129,29 @@ async def test_who_is_still_in_is_told_by_conversation(database: Database, histo
     assert await history.members_of(people) == {cid: {"alice", "bob"}, empty: set()}
 
 
-async def test_a_message_that_is_not_there_is_not_found(history: History) -> None:
-    with pytest.raises(Refusal) as refusal:
-        await history.message(new_id(), "alice")
-    assert refusal.value.code == ErrorCode.NOT_FOUND
+async def test_a_message_that_is_not_there_is_not_found(database: Database, history: History) -> None:
+    cid, other = await talk(database, 1), await talk(database, 1)
+    (elsewhere,) = await history.newest(other, 1)
+    for message_id in (new_id(), elsewhere.id):
+        with pytest.raises(Refusal) as refusal:
+            await history.message(cid, message_id, "alice")
+        assert refusal.value.code == ErrorCode.NOT_FOUND
+
+
+async def test_a_thread_is_read_in_order_and_in_pages(database: Database, history: History) -> None:
+    cid = await talk(database, 2)
+    first, second = await history.newest(cid, 2)
+    for target in (first, second, first, first):
+        outcomes = await send_all(database, Rooms(), [make_message(cid, "r", reply_to=target.id, temp_id=new_id())])
+        await note(database, outcomes.values())
+    assert seqs(await history.replies(cid, first.id, 0, 2, "alice")) == [3, 5]
+    page = await history.replies(cid, first.id, 5, 2, "alice")
+    assert seqs(page) == [6]
+    assert page[0].temp_id is not None
+    assert [message.temp_id for message in await history.replies(cid, first.id, 0, 9, "bob")] == [None] * 3
+    assert seqs(await history.replies(cid, new_id(), 0, 9, "alice")) == []
+    shown = {message.seq: message.replies for message in await history.newest(cid, 9)}
+    assert [(r.count, r.last_seq) for r in shown.values() if r is not None] == [(3, 6), (1, 4)]
 
 
 # ----------------------------------------------------------------------------------------- conversations, members

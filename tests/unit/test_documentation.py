@@ -9,7 +9,7 @@ from contracts import rights
 from contracts.conversation import AuditEntry, Channel, Conversation, Found, Member, Pin
 from contracts.errors import CloseCode, ErrorCode
 from contracts.frames import CLIENT_FRAMES, SERVER_FRAMES
-from contracts.message import Attachment, Message
+from contracts.message import Attachment, Message, Quote, Replies
 
 PROTOCOL = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text(encoding="utf-8")
 # Every word in a piece of code, so that `[{id?, name}]` names two fields.
@@ -23,6 +23,8 @@ SHAPES = [
     *SERVER_FRAMES.values(),
     Message,
     Attachment,
+    Quote,
+    Replies,
     Member,
     Conversation,
     Channel,

@@ -283,12 +283,34 @@ export interface Message {
   tempId?: string;
   attachments?: Attachment[];
   replyTo?: string;
+  reply?: Quote;
   editedAt?: string;
   isDeleted?: boolean;
   reactions?: {
     [k: string]: string[];
   };
   mentions?: string[];
+  replies?: Replies;
+}
+/**
+ * What a message replies to, as it was then; `preview` is the beginning of its content.
+ *
+ * Once the quoted message is deleted `preview` is empty.
+ */
+export interface Quote {
+  messageId: string;
+  seq: number;
+  senderId: string;
+  senderName: string;
+  preview: string;
+  isDeleted?: boolean;
+}
+/**
+ * How many replies a message has up to `lastSeq`, the newest that is counted.
+ */
+export interface Replies {
+  count: number;
+  lastSeq: number;
 }
 /**
  * The message is stored by a majority. `duplicate`: this `tempId` was stored before.
