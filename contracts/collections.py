@@ -47,6 +47,17 @@ MESSAGES = Collection(
             (("conversationId", 1), ("replyTo", 1), ("seq", 1)),
             only={"replyTo": {"$exists": True}},
         ),
+        # What mentions somebody, or everybody: what of it is unread.
+        Index(
+            "conversation_mention",
+            (("conversationId", 1), ("mentions", 1), ("seq", 1)),
+            only={"mentions": {"$exists": True}},
+        ),
+        Index(
+            "conversation_mention_all",
+            (("conversationId", 1), ("mentionAll", 1), ("seq", 1)),
+            only={"mentionAll": True},
+        ),
     ),
 )
 CONVERSATIONS = Collection(

@@ -50,6 +50,8 @@ class SendMessage(Command):
     temp_id: Id | None = optional()
     attachments: list[Attachment] | None = optional()
     reply_to: Id | None = optional()
+    mentions: Annotated[list[Id], Field(max_length=limits.MENTIONS)] | None = optional()
+    mention_all: bool | None = optional()
 
 
 class CreateConversation(Command):

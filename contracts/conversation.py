@@ -39,6 +39,7 @@ class Conversation(Shape):
     last_seq: Seq
     last_message: Message | None
     unread_count: Seq
+    unread_mentions: Seq = 0
     members: list[Member]
     member_count: int
     muted: bool = False

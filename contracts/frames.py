@@ -65,6 +65,8 @@ class SendMessage(InConversation):
     temp_id: Id | None = optional()
     attachments: Annotated[list[Attachment], Field(max_length=limits.ATTACHMENTS)] | None = optional()
     reply_to: Id | None = optional()
+    mentions: Annotated[list[Id], Field(max_length=limits.MENTIONS)] | None = optional()
+    mention_all: bool | None = optional()
 
 
 class TypingStart(InConversation):

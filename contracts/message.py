@@ -72,4 +72,5 @@ class Message(Shape):
     is_deleted: bool | None = optional()
     reactions: dict[str, list[str]] | None = optional()
     mentions: list[Id] | None = optional()
+    mention_all: bool | None = optional()
     replies: Replies | None = optional()

@@ -11,6 +11,7 @@ from contracts.errors import ErrorCode, Refusal
 
 Action = Literal[
     "send",
+    "mention_all",
     "rename",
     "add_members",
     "remove_member",
@@ -56,6 +57,7 @@ class Right:
 
 RIGHTS: dict[Action, Right] = {
     "send": Right("send a message", MEMBERS, MEMBERS, MEMBERS),
+    "mention_all": Right("mention everybody", MEMBERS, ADMINS, ADMINS),
     "rename": Right("rename", NOBODY, ADMINS, ADMINS, why="A direct conversation has no name."),
     "add_members": Right("add people", NOBODY, ADMINS, ADMINS, why="A direct conversation has exactly two members."),
     "remove_member": Right(

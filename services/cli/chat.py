@@ -121,8 +121,11 @@ class ChatView:
         at = datetime.fromisoformat(message["createdAt"]).astimezone().strftime("%H:%M")
         content = "(deleted)" if message.get("isDeleted") else clean(message["content"])
         files = "".join(f" [{clean(file['name'])} {clean(file['url'])}]" for file in message.get("attachments", []))
-        mark = " ✓" if own else ""
+        mark = " ✓" if own else " (mentions you)" if self._mentioned(message) else ""
         self.terminal.show(f"{at} {clean(message['senderName'])}: {_quote(message)}{content}{files}{mark}")
+
+    def _mentioned(self, message: dict[str, Any]) -> bool:
+        return message.get("mentionAll", False) or self.conversation.user_id in message.get("mentions", ())
 
     def notice(self, text: str) -> None:
         """`-- text`."""

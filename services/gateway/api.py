@@ -72,6 +72,8 @@ class NewMessage(Shape):
     temp_id: Id | None = optional()
     attachments: Annotated[list[Attachment], Field(max_length=limits.ATTACHMENTS)] | None = optional()
     reply_to: Id | None = optional()
+    mentions: Annotated[list[Id], Field(max_length=limits.MENTIONS)] | None = optional()
+    mention_all: bool | None = optional()
 
 
 class ReadUpTo(Shape):
@@ -354,6 +356,8 @@ async def send(
             temp_id=idempotency_key or body.temp_id,
             attachments=body.attachments,
             reply_to=body.reply_to,
+            mentions=body.mentions,
+            mention_all=body.mention_all,
         )
     )
     async with reading():

@@ -195,7 +195,7 @@ class History:
         document = await self._conversations.find_one({"_id": conversation_id}, WITHOUT_CHANGE) if mine else None
         if mine is None or document is None or "deletedAt" in document:
             raise Refusal(ErrorCode.NOT_A_MEMBER)
-        views = await self._views([document], {conversation_id: mine}, limits.MEMBERS_IN_VIEW)
+        views = await self._views(viewer, [document], {conversation_id: mine}, limits.MEMBERS_IN_VIEW)
         return views[0]
 
     async def check_right(self, action: rights.Action, conversation_id: str, user_id: str) -> None:
@@ -228,7 +228,7 @@ class History:
         more = len(documents) > limit
         documents = documents[:limit]
         following = (documents[-1]["lastActivityAt"], documents[-1]["_id"]) if more else None
-        return await self._views(documents, mine, limits.MEMBERS_IN_LIST), following
+        return await self._views(viewer, documents, mine, limits.MEMBERS_IN_LIST), following
 
     async def _archived(self, mine: Mapping[str, Mapping[str, Any]]) -> set[str]:
         """Those of these memberships' conversations that are archived. Nobody's messages are read for who archives none."""
@@ -253,13 +253,23 @@ class History:
         return [_member(document, profiles) for document in documents], following
 
     async def _views(
-        self, documents: Sequence[dict[str, Any]], mine: dict[str, Any], members: int
+        self, viewer: str, documents: Sequence[dict[str, Any]], mine: dict[str, Any], members: int
     ) -> list[Conversation]:
+        lasts = {
+            document["_id"]: await self._messages.find_one(
+                {"conversationId": document["_id"]}, HIDDEN, sort=[("seq", -1)]
+            )
+            for document in documents
+        }
+        heads = {conversation_id: last["seq"] if last else 0 for conversation_id, last in lasts.items()}
+        unread = [
+            conversation_id for conversation_id, head in heads.items() if head > mine[conversation_id]["lastReadSeq"]
+        ]
+        mentions = await self._unread_mentions(viewer, unread)
         views = []
         for document in documents:
             conversation_id = document["_id"]
-            last = await self._messages.find_one({"conversationId": conversation_id}, HIDDEN, sort=[("seq", -1)])
-            head = last["seq"] if last else 0
+            last, head = lasts[conversation_id], heads[conversation_id]
             shown, _ = await self.members(conversation_id, members, None)
             views.append(
                 Conversation(
@@ -271,6 +281,7 @@ class History:
                     last_seq=head,
                     last_message=to_message(last) if last else None,
                     unread_count=max(0, head - mine[conversation_id]["lastReadSeq"]),
+                    unread_mentions=mentions.get(conversation_id, 0),
                     members=shown,
                     member_count=await self._memberships.count_documents({"conversationId": conversation_id}),
                     muted=mine[conversation_id]["muted"],
@@ -282,6 +293,19 @@ class History:
                 )
             )
         return views
+
+    async def _unread_mentions(self, viewer: str, unread: Sequence[str]) -> dict[str, int]:
+        """How many messages above this person's mark mention them, for each of these conversations of theirs."""
+        if not unread:
+            return {}
+        pipeline: list[dict[str, Any]] = [
+            {"$match": {"userId": viewer, "conversationId": {"$in": unread}}},
+            _count_unread("named", {"mentions": viewer}, viewer),
+            _count_unread("all", {"mentionAll": True, "mentions": {"$ne": viewer}}, viewer),
+            {"$project": {"conversationId": 1, "count": {"$sum": {"$concatArrays": ["$named.count", "$all.count"]}}}},
+        ]
+        cursor = self._memberships.aggregate(pipeline)
+        return {document["conversationId"]: document["count"] async for document in cursor}
 
     async def rosters(self, conversation_ids: Sequence[str], most: int) -> dict[str, list[str]]:
         """The members of each of these conversations, at most so many of each."""
@@ -396,6 +420,24 @@ class History:
     async def _profiles(self, user_ids: Iterable[str]) -> dict[str, Profile]:
         found = await self._users.find({"_id": {"$in": list(user_ids)}}).to_list(None)
         return {document["_id"]: _profile(document) for document in found}
+
+
+def _count_unread(name: str, mentioned: dict[str, Any], viewer: str) -> dict[str, Any]:
+    """Counts, beside a membership, the messages above its mark that are such mentions, out of their small index."""
+    others = {"senderId": {"$ne": viewer}, "isDeleted": {"$ne": True}}
+    return {
+        "$lookup": {
+            "from": collections.MESSAGES.name,
+            "localField": "conversationId",
+            "foreignField": "conversationId",
+            "let": {"read": "$lastReadSeq"},
+            "pipeline": [
+                {"$match": {**mentioned, **others, "$expr": {"$gt": ["$seq", "$$read"]}}},
+                {"$count": "count"},
+            ],
+            "as": name,
+        }
+    }
 
 
 def _beginning(query: str) -> dict[str, str]:

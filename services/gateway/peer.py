@@ -290,6 +290,8 @@ class Peer:
                     temp_id=frame.temp_id,
                     attachments=frame.attachments,
                     reply_to=frame.reply_to,
+                    mentions=frame.mentions,
+                    mention_all=frame.mention_all,
                 ),
                 answered,
             )

@@ -76,12 +76,17 @@ async def _handle(settings: Settings, broker: Broker, database: Database, found:
     items = await notifications(database, batch, settings.preview_length)
     for item, data in items:
         if isinstance(item, fanout.Notification):
-            metrics.NOTIFIED.labels("message" if b'"kind":"message"' in data else "added").inc(len(item.unread))
+            metrics.NOTIFIED.labels(_kind(data)).inc(len(item.unread))
     if items:
         await broker.publish(Outgoing(broker.topology.fanout.name, "", fanout.pack(items), persistent=False))
     # Last, since all of this is tried again while anything is away, and nobody drops a dead letter that comes twice.
     for line, reason in undecodable:
         await _set_aside(broker, line, reason)
+
+
+def _kind(notice: bytes) -> str:
+    """`message` of `{"kind":"message",…`."""
+    return notice.split(b'"', 4)[3].decode()
 
 
 async def _set_aside(broker: Broker, line: bytes, reason: str) -> None:

@@ -1,6 +1,6 @@
 """Whom an event concerns, and what they are to be told: `notification` items for the fan-out."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from contracts import collections, events, fanout, frames
@@ -27,22 +27,7 @@ async def notifications(
         members = people.get(event.subject, {})
         name = names.get(event.subject)
         if isinstance(event, events.MessageCreated):
-            message = event.data
-            mentioned = message.mentions or ()
-            unread = {
-                user: max(0, message.seq - member.read)
-                for user, member in members.items()
-                if user != message.sender_id and (not member.muted or user in mentioned)
-            }
-            notice = frames.Notice(
-                kind="message",
-                conversation_id=event.subject,
-                conversation_name=name,
-                message_id=message.id,
-                seq=message.seq,
-                sender_name=message.sender_name,
-                preview=message.content[:preview_length] or None,
-            )
+            items += _of_message(event, members, name, preview_length)
         elif isinstance(event, events.ConversationUpdated) and event.data.update_type in (
             "created",
             "member_added",
@@ -50,10 +35,37 @@ async def notifications(
             added = [user for user in event.data.user_ids or () if user != event.data.actor_id]
             unread = {user: 0 for user in added if user in members}
             notice = frames.Notice(kind="added", conversation_id=event.subject, conversation_name=name)
-        else:
-            continue
-        items += _chunked(event.id, notice, unread)
+            items += _chunked(event.id, notice, unread)
     return items
+
+
+def _of_message(
+    event: events.MessageCreated, members: Mapping[str, _Member], name: str | None, preview_length: int
+) -> Iterable[tuple[fanout.Item, bytes]]:
+    """A mention for those whom it mentions, also where they muted the conversation; a message for the others."""
+    message = event.data
+    named = frozenset(message.mentions or ())
+    mentioned: dict[str, int] = {}
+    others: dict[str, int] = {}
+    for user, member in members.items():
+        if user == message.sender_id:
+            continue
+        if message.mention_all or user in named:
+            mentioned[user] = max(0, message.seq - member.read)
+        elif not member.muted:
+            others[user] = max(0, message.seq - member.read)
+    notice = frames.Notice(
+        kind="message",
+        conversation_id=event.subject,
+        conversation_name=name,
+        message_id=message.id,
+        seq=message.seq,
+        sender_name=message.sender_name,
+        preview=message.content[:preview_length] or None,
+    )
+    if mentioned:
+        yield from _chunked(f"{event.id}/mention", notice.model_copy(update={"kind": "mention"}), mentioned)
+    yield from _chunked(event.id, notice, others)
 
 
 def _chunked(event_id: str, notice: frames.Notice, unread: dict[str, int]) -> Iterable[tuple[fanout.Item, bytes]]:

@@ -23,7 +23,7 @@ from contracts.errors import ErrorCode, Refusal
 from contracts.ids import message_event_id
 from contracts.shape import now
 from services.mongo import Database, encode_message
-from services.persister import metrics, search_index, threads
+from services.persister import mentions, metrics, search_index, threads
 from services.persister.outcome import Outcome, refused
 from services.persister.rooms import Contended, Rooms
 from services.persister.threads import Quotes
@@ -59,8 +59,9 @@ async def _round(database: Database, rooms: Rooms, commands: Sequence[SendMessag
     """Store what is new. With `sure` nothing is taken for stored but what would be refused."""
     await rooms.load(database, [(command.conversation_id, command.actor.user_id) for command in commands])
     quotes = await threads.quotes(database, commands)
+    forbidden = await mentions.load(database, rooms, commands)
     moment = now()
-    refusals = {c.id: refusal for c in commands if (refusal := _judge(c, rooms, quotes, moment))}
+    refusals = {c.id: r for c in commands if (r := _judge(c, rooms, quotes, moment) or forbidden.get(c.id))}
     stored = await _stored(database, [c for c in commands if not sure or c.id in refusals])
     outcomes: dict[str, Outcome] = {}
     fresh: dict[str, dict[str, Any]] = {}  # by command id, in order
@@ -80,7 +81,7 @@ async def _round(database: Database, rooms: Rooms, commands: Sequence[SendMessag
             continue
         conversation = command.conversation_id
         heads[conversation] = heads.get(conversation, rooms.head(conversation)) + 1
-        document = _document(command, heads[conversation], moment, quotes)
+        document = _document(command, heads[conversation], moment, quotes, rooms)
         fresh[command.id] = document
         if temp is not None:
             by_temp[temp] = document
@@ -96,7 +97,10 @@ async def _round(database: Database, rooms: Rooms, commands: Sequence[SendMessag
 def fingerprint(command: SendMessage) -> str:
     """Tells one content from another under the same `tempId`, also after the message was edited."""
     attachments = [attachment.model_dump(mode="json") for attachment in command.attachments or ()]
-    return hashlib.blake2b(to_json([command.content, attachments, command.reply_to]), digest_size=12).hexdigest()
+    content: list[Any] = [command.content, attachments, command.reply_to]
+    if command.mentions or command.mention_all:  # without any it is what was stored before there were mentions
+        content += [command.mentions or [], bool(command.mention_all)]
+    return hashlib.blake2b(to_json(content), digest_size=12).hexdigest()
 
 
 def _temp_key(command: SendMessage) -> tuple[str, str, str] | None:
@@ -138,7 +142,7 @@ def _judge(command: SendMessage, rooms: Rooms, quotes: Quotes, moment: datetime)
     return None
 
 
-def _document(command: SendMessage, seq: int, moment: datetime, quotes: Quotes) -> dict[str, Any]:
+def _document(command: SendMessage, seq: int, moment: datetime, quotes: Quotes, rooms: Rooms) -> dict[str, Any]:
     document: dict[str, Any] = {
         "_id": command.id,
         "conversationId": command.conversation_id,
@@ -155,7 +159,7 @@ def _document(command: SendMessage, seq: int, moment: datetime, quotes: Quotes) 
         document["attachments"] = [attachment.model_dump() for attachment in command.attachments]
     if command.reply_to is not None:
         document |= {"replyTo": command.reply_to, "reply": quotes[command.conversation_id, command.reply_to]}
-    return document
+    return document | mentions.fields_of(command, rooms)
 
 
 def _repeated(command: SendMessage, document: dict[str, Any]) -> Outcome:

@@ -49,6 +49,18 @@ class Rooms:
         while len(self._members) > max(REMEMBERED, 2 * len(conversations)):
             self._members.popitem(last=False)
 
+    async def load_mentioned(self, database: Database, pairs: Iterable[tuple[str, str]]) -> None:
+        """Know which of these people are in those conversations, of which each was loaded.
+
+        Strangers are looked up again, not remembered: anybody may name any number of them.
+        """
+        unknown = [(c, u) for c, u in pairs if u not in self._members.get(c, ())]
+        if not unknown:
+            return
+        query = {"$or": [{"conversationId": c, "userId": u} for c, u in unknown]}
+        async for found in database[collections.MEMBERSHIPS.name].find(query, {"conversationId": 1, "userId": 1}):
+            self._members.setdefault(found["conversationId"], {})[found["userId"]] = True
+
     async def load_sizes(self, database: Database, conversations: Iterable[str]) -> None:
         """Know which of these have more than `READERS_SHOWN_TO` members."""
         conversations = set(conversations)

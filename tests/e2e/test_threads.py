@@ -1,7 +1,8 @@
-"""Replies and their thread, over every process."""
+"""Replies with their threads, and mentions, over every process."""
 
 import pytest
 
+from contracts import limits
 from tests.e2e.conftest import Two
 from tests.support.chat_client import SendRefused
 from tests.support.eventually import eventually
@@ -53,3 +54,27 @@ async def test_a_thread_is_of_members_and_of_its_conversation(two: Two) -> None:
         for path in ("", "/replies"):
             answer = await rest.http.get(f"/api/conversations/{cid}/messages/{message}{path}")
             assert (answer.status_code, answer.json()["code"]) == (404, code)
+
+
+async def test_who_is_mentioned_is_notified_of_it_and_counts_it(two: Two) -> None:
+    alice, bob = two.alice.user_id, two.bob.user_id
+    sent = await two.alice.send(two.cid, "@Bob look", "t1", mentions=[bob, "stranger"])
+    told = await two.bob.expect("notification", messageId=sent["messageId"])
+    assert (told["kind"], told["unreadCount"]) == ("mention", 1)
+    shown = await two.bob_rest.conversation(two.cid)
+    assert (shown["unreadCount"], shown["unreadMentions"]) == (1, 1)
+    assert shown["lastMessage"]["mentions"] == [bob]
+    stored = await two.alice_rest.send(two.cid, "All of you", mentionAll=True)
+    assert stored["mentionAll"] is True
+    assert (await two.bob.expect("notification", messageId=stored["id"]))["kind"] == "mention"
+    assert (await two.bob_rest.conversation(two.cid))["unreadMentions"] == 2
+
+    with pytest.raises(SendRefused) as refused:
+        await two.bob.send(two.cid, "All of you", "t2", mentionAll=True)
+    assert refused.value.code == "FORBIDDEN"
+    with pytest.raises(SendRefused) as refused:
+        await two.bob.send(two.cid, "Many", "t3", mentions=[f"p{number}" for number in range(limits.MENTIONS + 1)])
+    assert refused.value.code == "INVALID_FRAME"
+    many = {"content": "Many", "mentions": [alice] * (limits.MENTIONS + 1)}
+    answer = await two.bob_rest.http.post(f"/api/conversations/{two.cid}/messages", json=many)
+    assert answer.status_code == 422

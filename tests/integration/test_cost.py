@@ -94,6 +94,23 @@ async def test_replies_are_quoted_and_counted_together(counted: tuple[Database, 
     assert sorted(trips.names) == sorted(["find messages", *INSERT, *NOTED, *counting])
 
 
+async def test_mentions_are_looked_up_together_and_members_remembered(counted: tuple[Database, RoundTrips]) -> None:
+    database, trips = counted
+    conversations = [await store_conversation(database, {"alice": "admin", "bob": "member"}) for _ in range(10)]
+    rooms = Rooms()
+    await send_all(database, rooms, [make_message(cid) for cid in conversations])
+
+    async def asked(**mentions: Any) -> list[str]:
+        trips.commands.clear()
+        await send_all(database, rooms, [make_message(cid, **mentions) for cid in conversations])
+        return sorted(trips.names)
+
+    assert await asked(mentions=["bob"]) == sorted(["find memberships", *INSERT])
+    assert await asked(mentions=["bob"]) == INSERT
+    assert await asked(mentions=["bob", "stranger"]) == sorted(["find memberships", *INSERT])
+    assert await asked(mention_all=True) == sorted(["find conversations", "find memberships", *INSERT])
+
+
 async def test_a_batch_is_one_write_to_rabbitmq_and_one_item_list_for_all_gateways(
     settings: Settings, database: Database, tap: Tap, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -344,6 +361,10 @@ async def test_the_persister_examines_what_it_returns(counted: tuple[Database, R
     trips.commands.clear()
     batch = [command(n, temp_id="new") for n in range(10)] + [command(n) for n in range(10)]
     batch.append(command(ROOMS // 2, reply_to=target["_id"]))
+    batch.append(command(ROOMS // 2, mentions=crowd.people[:50]))
+    await database.memberships.update_many({}, {"$set": {"role": "admin"}})
+    trips.commands.clear()
+    batch.append(command(ROOMS // 2, mention_all=True))
     outcomes = await send_all(database, Rooms(), batch)
     await note(database, outcomes.values())
     # What is stored already is looked up by its id and by its tempId.
@@ -375,6 +396,29 @@ async def test_the_notifier_examines_what_it_returns(counted: tuple[Database, Ro
     # Members and names, for all events together.
     assert sorted(trips.names) == ["find conversations", "find memberships"]
     await _all_by_index(database, trips)
+
+
+async def test_unread_mentions_are_one_read_for_a_list_and_none_for_who_has_read_it(
+    counted: tuple[Database, RoundTrips], crowd: Crowd
+) -> None:
+    database, trips = counted
+    await database.messages.update_many({"seq": 100}, {"$set": {"mentions": ["somebody", crowd.member]}})
+    await database.messages.update_many({"seq": 200}, {"$set": {"mentionAll": True, "senderId": "somebody"}})
+    history = History(database)
+
+    async def counts() -> tuple[int, int]:
+        trips.commands.clear()
+        found, _ = await history.conversations(crowd.member, 50, None)
+        reads = [command for command in trips.commands if "mentionAll" in str(command)]
+        await _all_by_index(database, trips)
+        return sum(view.unread_mentions for view in found), len(reads)
+
+    rooms = await database.memberships.count_documents({"userId": crowd.member})
+    assert rooms > 1
+    mine = await database.messages.count_documents({"senderId": crowd.member, "seq": 100})
+    assert await counts() == (2 * rooms - mine, 1)
+    await database.memberships.update_many({"userId": crowd.member}, {"$set": {"lastReadSeq": STORED}})
+    assert await counts() == (0, 0)
 
 
 READS = {"find", "aggregate", "count", "update"}

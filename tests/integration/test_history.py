@@ -157,6 +157,35 @@ async def test_a_thread_is_read_in_order_and_in_pages(database: Database, histor
 # ----------------------------------------------------------------------------------------- conversations, members
 
 
+async def test_unread_mentions_are_counted_for_each_conversation(database: Database, history: History) -> None:
+    people = {"alice": "admin", "bob": "member", "third": "member"}
+    one, other, quiet = [await store_conversation(database, people) for _ in range(3)]
+    said = [
+        make_message(one, "before", mentions=["bob"]),
+        make_message(one, "his own", actor="bob", mentions=["bob"]),
+        make_message(one, "not him", mentions=["third"]),
+        make_message(one, "him", mentions=["third", "bob"]),
+        make_message(one, "everybody and him", mentions=["bob"], mention_all=True),
+        make_message(other, "everybody", mention_all=True),
+        make_message(quiet, "nobody"),
+        make_message(one, "him, deleted", mentions=["bob"]),
+    ]
+    await database.memberships.update_one({"conversationId": one, "userId": "third"}, {"$set": {"lastReadSeq": 4}})
+    outcomes = await send_all(database, Rooms(), said)
+    await note(database, outcomes.values())
+    await database.messages.update_one({"_id": said[-1].id}, {"$set": {"isDeleted": True, "content": ""}})
+
+    async def unread(viewer: str) -> dict[str, int]:
+        found, _ = await history.conversations(viewer, 50, None)
+        listed = {view.id: view.unread_mentions for view in found}
+        assert listed == {c: (await history.conversation(c, viewer)).unread_mentions for c in listed}
+        return listed
+
+    assert await unread("bob") == {one: 2, other: 1, quiet: 0}
+    assert await unread("third") == {one: 1, other: 1, quiet: 0}, "what was read is not counted"
+    assert await unread("alice") == {one: 0, other: 0, quiet: 0}, "nor what one says oneself"
+
+
 async def test_a_conversation_is_shown_as_its_member_sees_it(database: Database, history: History) -> None:
     cid = await talk(database, 5)  # the last one is Alice's
     await store_profiles(database, alice="Alice A.")

@@ -122,7 +122,37 @@ async def test_who_muted_it_is_told_of_mentions_only(notifier_settings: Settings
     await database.memberships.update_one({"conversationId": cid, "userId": "bob"}, {"$set": {"muted": True}})
     plain, mention = message_created(cid, 1), message_created(cid, 2)
     mention = mention.model_copy(update={"data": mention.data.model_copy(update={"mentions": ["bob"]})})
-    assert await handled(notifier_settings, database, tap, plain, mention) == [{"third": 1}, {"bob": 2, "third": 2}]
+    assert await handled(notifier_settings, database, tap, plain, mention) == [{"third": 1}, {"bob": 2}, {"third": 2}]
+
+
+def mentioning(event: MessageCreated, **fields: Any) -> MessageCreated:
+    """The same event, of a message with these mentions."""
+    return event.model_copy(update={"data": event.data.model_copy(update=fields)})
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"mentions": ["bob"]}, [("mention", {"bob": 7}), ("message", {"third": 7})]),
+        ({"mentions": ["bob", "third"]}, [("mention", {"bob": 7, "third": 7})]),
+        ({"mentions": ["alice"]}, [("message", {"bob": 7, "third": 7})]),
+        ({"mentions": ["left meanwhile"]}, [("message", {"bob": 7, "third": 7})]),
+        ({"mention_all": True}, [("mention", {"bob": 7, "third": 7, "muted": 7})]),
+        ({"mention_all": True, "mentions": ["bob"]}, [("mention", {"bob": 7, "third": 7, "muted": 7})]),
+        ({"mentions": ["muted"]}, [("mention", {"muted": 7}), ("message", {"bob": 7, "third": 7})]),
+    ],
+)
+async def test_who_is_mentioned_is_told_so_once(
+    notifier_settings: Settings, database: Database, tap: Tap, fields: dict[str, Any], told: list[Any]
+) -> None:
+    cid = await store_conversation(database, {**THREE, "muted": "member"})
+    await database.memberships.update_one({"conversationId": cid, "userId": "muted"}, {"$set": {"muted": True}})
+    event = mentioning(message_created(cid, 7), **fields)
+    await handled(notifier_settings, database, tap, event)
+    assert [(frame["kind"], item.unread) for item, frame in notifications(tap)] == told
+    assert len({item.id for item, _ in notifications(tap)}) == len(told), "gateways drop an id that comes again"
+    for _, frame in notifications(tap):
+        assert (frame["messageId"], frame["senderName"], frame["preview"]) == (event.data.id, "Alice", "hello")
 
 
 @pytest.mark.parametrize("update_type", ["created", "member_added"])

@@ -57,6 +57,7 @@ def command(kind: Any, **fields: Any) -> Callable[[str, str], AnyCommand]:
 READS: set[Action] = {"read_audit"}
 TRIES: Mapping[Action, Callable[[str, str], AnyCommand]] = {
     "send": lambda conversation_id, actor: make_message(conversation_id, actor=actor),
+    "mention_all": lambda conversation_id, actor: make_message(conversation_id, actor=actor, mention_all=True),
     "rename": command(RenameConversation, name="Other"),
     "add_members": command(AddMembers, member_ids=["fourth"]),
     "remove_member": command(RemoveMember, member_id="eve"),

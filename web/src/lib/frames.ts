@@ -104,6 +104,11 @@ export interface SendMessage {
    */
   attachments?: Attachment[];
   replyTo?: string;
+  /**
+   * @maxItems 50
+   */
+  mentions?: string[];
+  mentionAll?: boolean;
 }
 /**
  * A file beside a message. `size` in bytes, `durationMs` and `waveform` for sound.
@@ -290,6 +295,7 @@ export interface Message {
     [k: string]: string[];
   };
   mentions?: string[];
+  mentionAll?: boolean;
   replies?: Replies;
 }
 /**

@@ -1,0 +1,55 @@
+"""Mentions: whom a message calls by name, as far as they are in its conversation, and who may call everybody."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from contracts import collections, rights
+from contracts.commands import SendMessage
+from contracts.errors import Refusal
+from services.mongo import Database
+from services.persister.rooms import Rooms
+
+
+async def load(database: Database, rooms: Rooms, commands: Sequence[SendMessage]) -> dict[str, Refusal]:
+    """Know who of those mentioned is a member; why some may not mention everybody, by the command's id.
+
+    Whether the senders are members must be known already.
+    """
+    people = {(command.conversation_id, user) for command in commands for user in command.mentions or ()}
+    if people:
+        await rooms.load_mentioned(database, people)
+    to_all = [command for command in commands if command.mention_all and rooms.is_member(*_sender(command))]
+    return await _refusals(database, to_all) if to_all else {}
+
+
+def fields_of(command: SendMessage, rooms: Rooms) -> dict[str, Any]:
+    """What is stored with a message of its mentions: nothing, for most."""
+    fields: dict[str, Any] = {}
+    named = [user for user in dict.fromkeys(command.mentions or ()) if rooms.is_member(command.conversation_id, user)]
+    if named:
+        fields["mentions"] = named
+    if command.mention_all:
+        fields["mentionAll"] = True
+    return fields
+
+
+async def _refusals(database: Database, commands: Sequence[SendMessage]) -> dict[str, Refusal]:
+    """Their senders' roles are read each time: it is rare, and they change."""
+    conversations = database[collections.CONVERSATIONS.name]
+    memberships = database[collections.MEMBERSHIPS.name]
+    found = conversations.find({"_id": {"$in": [command.conversation_id for command in commands]}}, {"type": 1})
+    kinds = {document["_id"]: document["type"] async for document in found}
+    senders = [{"conversationId": c, "userId": user} for c, user in {_sender(command) for command in commands}]
+    found = memberships.find({"$or": senders}, {"conversationId": 1, "userId": 1, "role": 1})
+    roles = {(document["conversationId"], document["userId"]): document["role"] async for document in found}
+    refusals: dict[str, Refusal] = {}
+    for command in commands:
+        try:
+            rights.check("mention_all", kinds[command.conversation_id], roles.get(_sender(command)))
+        except Refusal as refusal:
+            refusals[command.id] = refusal
+    return refusals
+
+
+def _sender(command: SendMessage) -> tuple[str, str]:
+    return command.conversation_id, command.actor.user_id
