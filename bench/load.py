@@ -12,6 +12,7 @@ from bench.wire import Frame
 
 MOST_MESSAGES = 1_000_000  # of one measurement, whatever the seconds
 IDLING = 3.0  # seconds
+SETTLING = 5.0  # seconds until what came with the connections is done: who is here is told, profiles are stored
 
 
 async def closed_loop(rooms: list[Room], senders: int, in_flight: int, seconds: float) -> None:
@@ -62,6 +63,7 @@ async def measure(target: Target, result: Result, rooms: list[Room], load: Calla
 
 async def idling(target: Target) -> dict[str, float]:
     """CPU seconds that each process uses in a second in which nothing is sent: probes, heartbeats."""
+    await asyncio.sleep(SETTLING)
     meter = CpuMeter(target.pids)
     meter.start()
     await asyncio.sleep(IDLING)
