@@ -2,7 +2,7 @@
 are closed."""
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from contracts import collections, limits
@@ -44,10 +44,8 @@ class Rooms:
             found = {(document["conversationId"], document["userId"]) async for document in cursor}
             for conversation, user in missing:
                 self._members.setdefault(conversation, {})[user] = (conversation, user) in found
-        while len(self._heads) > max(REMEMBERED, 2 * len(conversations)):
-            self._closed.discard(self._heads.popitem(last=False)[0])
-        while len(self._members) > max(REMEMBERED, 2 * len(conversations)):
-            self._members.popitem(last=False)
+        self._closed.difference_update(_forget_oldest(self._heads, conversations))
+        _forget_oldest(self._members, conversations)
 
     async def load_mentioned(self, database: Database, pairs: Iterable[tuple[str, str]]) -> None:
         """Know which of these people are in those conversations, of which each was loaded.
@@ -67,8 +65,7 @@ class Rooms:
         unknown = [c for c in conversations if c not in self._crowded]
         if unknown:
             self._crowded |= await _crowded(database, unknown)
-        while len(self._crowded) > max(REMEMBERED, 2 * len(conversations)):
-            self._crowded.popitem(last=False)
+        _forget_oldest(self._crowded, conversations)
 
     def head(self, conversation_id: str) -> int:
         """The newest seq; 0 before the first message."""
@@ -104,6 +101,17 @@ class Rooms:
         self._members.clear()
         self._crowded.clear()
         self._closed.clear()
+
+
+def _forget_oldest(remembered: OrderedDict[str, Any], used: Collection[str]) -> list[str]:
+    """What is forgotten, since more is remembered than may be; never what is used now, however old."""
+    excess = len(remembered) - max(REMEMBERED, 2 * len(used))
+    if excess <= 0:
+        return []
+    for conversation in used:
+        if conversation in remembered:
+            remembered.move_to_end(conversation)
+    return [remembered.popitem(last=False)[0] for _ in range(excess)]
 
 
 async def _crowded(database: Database, conversations: list[str]) -> dict[str, bool]:

@@ -233,6 +233,22 @@ async def test_only_members_write(settings: Settings, database: Database, tap: T
     assert await contents(database, conversation) == ["hello"]
 
 
+async def test_what_was_remembered_for_longest_is_not_forgotten_while_it_is_used(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.persister.rooms.REMEMBERED", 4)
+    old = [await store_conversation(database) for _ in range(4)]
+    new = await store_conversation(database)
+    rooms = Rooms()
+    for conversation in old:
+        await send_all(database, rooms, [make_message(conversation, "first")])
+    await send_all(database, rooms, [make_message(conversation, "second") for conversation in (old[0], new)])
+    assert await contents(database, old[0]) == ["first", "second"]
+    assert await contents(database, new) == ["second"]
+    await send_all(database, rooms, [make_message(old[1], "third")])
+    assert await contents(database, old[1]) == ["first", "third"], "what was forgotten is read again"
+
+
 async def test_membership_is_known_as_it_was_when_the_message_came(
     settings: Settings, database: Database, tap: Tap
 ) -> None:
