@@ -22,6 +22,7 @@ PRESENCE_TOGETHER = 1000  # people in one item of the fan-out
 EMOJI_LENGTH = 64
 BATCH_COMMANDS = 500  # commands in one AMQP message, and in one insert
 BATCH_BYTES = 1024 * 1024  # of one AMQP message on the internal hops, unless a single item is larger
+FANOUT_BYTES = 256 * 1024  # likewise to gateways: a quarter of what may wait for one of their sockets
 BODY_BYTES = 1024 * 1024  # of a REST call
 UPDATE_AUDIENCE = 1000  # members in one item of the fan-out
 QUERY_LENGTH = 200  # characters of a search

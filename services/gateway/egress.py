@@ -26,6 +26,7 @@ from services.gateway.wire import prepare
 from services.telemetry import logger
 
 PREFETCH = 200
+BURST_BYTES = 64 * 1024  # that are delivered at once; more would fill the queues of clients who are fast enough
 PAIRS_AT_ONCE = 2000  # memberships looked at in one read
 REMEMBERED = 10_000  # notifications that are recognised when they come again
 HEAL_AGAIN = 1.0  # seconds until a hole that could not be read is tried again
@@ -66,8 +67,13 @@ class Egress:
         while True:
             deliveries = await self._inbox.take(PREFETCH)
             metrics.LAG.set(len(self._inbox))
+            size = 0
             for delivery in deliveries:
                 self._read(delivery.body)
+                size += len(delivery.body)
+                if size > BURST_BYTES:
+                    await asyncio.sleep(0)
+                    size = 0
             self._inbox.ack(deliveries)
             self._heard = now()
             await asyncio.sleep(0)  # let sockets be read and written between two bursts

@@ -21,7 +21,7 @@ from contracts import commands, events, fanout, lines
 from contracts.commands import AnyCommand
 from contracts.errors import ErrorCode, Refusal
 from contracts.ids import traceparent_of
-from contracts.limits import BATCH_BYTES
+from contracts.limits import BATCH_BYTES, FANOUT_BYTES
 from contracts.shape import complaint
 from services.amqp import Broker, BrokerAway, Channel, Delivery, Inbox, Outgoing, Unroutable, dead_letter
 from services.mongo import Database
@@ -313,7 +313,7 @@ def _fanout(ordered: Sequence[tuple[AnyCommand, Outcome]], exchange: str) -> lis
     part: list[tuple[fanout.Item, bytes]] = []
     size = 0
     for item in (item for _, outcome in ordered for item in outcome.items):
-        if part and size + len(item[1]) > BATCH_BYTES:
+        if part and size + len(item[1]) > FANOUT_BYTES:
             outgoing.append(Outgoing(exchange, "", fanout.pack(part), persistent=False))
             part, size = [], 0
         part.append(item)
