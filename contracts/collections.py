@@ -58,7 +58,20 @@ MESSAGES = Collection(
             (("conversationId", 1), ("mentionAll", 1), ("seq", 1)),
             only={"mentionAll": True},
         ),
+        # The changes of a conversation in their order; also fences, as the first one does.
+        Index(
+            "conversation_change",
+            (("conversationId", 1), ("changeSeq", 1)),
+            unique=True,
+            only={"changeSeq": {"$exists": True}},
+        ),
     ),
+)
+# What edited messages said before, by the id of the command that changed them.
+EDITS = Collection(
+    "edits",
+    "persister",
+    (Index("conversation_message", (("conversationId", 1), ("messageId", 1), ("at", 1))),),
 )
 CONVERSATIONS = Collection(
     "conversations",
@@ -94,7 +107,7 @@ SEARCH = Collection(
     "search", "persister", (Index("conversation_block", (("conversationId", 1), ("block", 1)), unique=True),)
 )
 
-COLLECTIONS = (MESSAGES, CONVERSATIONS, MEMBERSHIPS, USERS, PRESENCE, PINS, AUDIT, SEARCH)
+COLLECTIONS = (MESSAGES, EDITS, CONVERSATIONS, MEMBERSHIPS, USERS, PRESENCE, PINS, AUDIT, SEARCH)
 
 
 def owned_by(owner: Owner) -> list[Collection]:

@@ -54,6 +54,34 @@ class SendMessage(Command):
     mention_all: bool | None = optional()
 
 
+class AboutMessage(Command):
+    """A command about one message of a conversation."""
+
+    conversation_id: Id
+    message_id: Id
+
+
+class EditMessage(AboutMessage):
+    """Give one's own message another content, which is trimmed already."""
+
+    type: Literal["message.edit"] = "message.edit"
+    content: Annotated[str, Field(max_length=limits.CONTENT_LENGTH)]
+
+
+class DeleteMessage(AboutMessage):
+    """Empty a message: one's own, or as an admin anybody's. Its number stays."""
+
+    type: Literal["message.delete"] = "message.delete"
+
+
+class React(AboutMessage):
+    """Put the actor's emoji on a message, or with `present` false take it back."""
+
+    type: Literal["message.react"] = "message.react"
+    emoji: Annotated[str, Field(min_length=1, max_length=limits.EMOJI_LENGTH)]
+    present: bool
+
+
 class CreateConversation(Command):
     """Create a conversation under this id; for a direct one that exists, bring its two members back into it."""
 
@@ -192,6 +220,9 @@ class StorePresence(Command):
 
 AnyCommand = (
     SendMessage
+    | EditMessage
+    | DeleteMessage
+    | React
     | CreateConversation
     | RenameConversation
     | PublishConversation

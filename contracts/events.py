@@ -12,8 +12,8 @@ from pydantic_core import to_json
 
 from contracts.conversation import ConversationType, Member
 from contracts.frames import UpdateType
-from contracts.ids import message_event_id
-from contracts.message import Message
+from contracts.ids import change_event_id, message_event_id
+from contracts.message import Change, Message
 from contracts.shape import Id, Instant, Seq, Shape, optional, to_text
 
 SOURCE = "/palabre/persister"
@@ -52,10 +52,10 @@ class ConversationChange(Shape):
 
 
 class MessageChange(Shape):
-    """A whole message after a change."""
+    """A whole message after a change; consumers drop one whose `changeSeq` is not above the one that they hold."""
 
     message: Message
-    change: Literal["edited", "deleted", "reactions"]
+    change: Change
 
 
 class Read(Shape):
@@ -75,7 +75,7 @@ class MessageCreated(CloudEvent):
 
 
 class MessageUpdated(CloudEvent):
-    """Routing key `message.updated.<conversationId>`."""
+    """Routing key `message.updated.<conversationId>`; id `<conversationId>:c<changeSeq>`."""
 
     type: Literal["chat.message.updated.v1"] = "chat.message.updated.v1"
     dataschema: str = "urn:palabre:schema:message.updated:v1"
@@ -107,24 +107,39 @@ def routing_key(event_type: str, conversation_id: str) -> str:
     return f"{event_type.removeprefix('chat.').rsplit('.', 1)[0]}.{conversation_id}"
 
 
-# What every MessageCreated begins with.
-_HEAD = to_json(
-    {
-        "specversion": "1.0",
-        "source": SOURCE,
-        "datacontenttype": "application/json",
-        "dataschema": MessageCreated.model_fields["dataschema"].default,
-        "type": MessageCreated.model_fields["type"].default,
-    }
-)[:-1]
+def _head(kind: type[CloudEvent]) -> bytes:
+    """What every event of a kind begins with."""
+    fields = kind.model_fields
+    return to_json(
+        {
+            "specversion": "1.0",
+            "source": SOURCE,
+            "datacontenttype": "application/json",
+            "dataschema": fields["dataschema"].default,
+            "type": fields["type"].default,
+        }
+    )[:-1]
+
+
+_CREATED, _UPDATED = _head(MessageCreated), _head(MessageUpdated)
 
 
 def message_created(conversation_id: str, seq: int, created_at: datetime, message_json: bytes) -> bytes:
     """`MessageCreated(...).encode()` around a message that is JSON already, so that it is serialised once."""
+    return _event(_CREATED, message_event_id(conversation_id, seq), conversation_id, created_at, message_json)
+
+
+def message_updated(conversation_id: str, change_seq: int, at: datetime, message_json: bytes, change: Change) -> bytes:
+    """`MessageUpdated(...).encode()` around a message that is JSON already."""
+    data = b'{"message":%b,"change":"%b"}' % (message_json, change.encode())
+    return _event(_UPDATED, change_event_id(conversation_id, change_seq), conversation_id, at, data)
+
+
+def _event(head: bytes, event_id: str, conversation_id: str, at: datetime, data: bytes) -> bytes:
     return b'%b,"id":%b,"subject":%b,"time":"%b","data":%b}' % (
-        _HEAD,
-        to_json(message_event_id(conversation_id, seq)),
+        head,
+        to_json(event_id),
         to_json(conversation_id),
-        to_text(created_at).encode(),
-        message_json,
+        to_text(at).encode(),
+        data,
     )

@@ -13,6 +13,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from contracts.errors import ErrorCode
+from contracts.message import Change
 from contracts.presence import Chosen, Here
 from contracts.shape import Id, Instant, Seq, Shape, optional
 
@@ -29,6 +30,20 @@ class MessageCreated(Shape):
     gateway_id: Id  # where it was sent, so that this gateway answers its sender
     temp_id: Id | None = optional()
     reply_to: Id | None = optional()
+
+
+class MessageUpdated(Shape):
+    """A message changed. Data: the whole `message` after it, without `tempId`.
+
+    `changeSeq` is absent when somebody asked for what was so already, of a message that never changed.
+    """
+
+    kind: Literal["message.updated"] = "message.updated"
+    conversation_id: Id
+    seq: Seq
+    change_seq: Seq | None = optional()
+    change: Change
+    command_ids: list[str]  # which this answers, at the gateways that they came from
 
 
 class ConversationUpdated(Shape):
@@ -138,6 +153,7 @@ class Reply(Shape):
 
 Item = (
     MessageCreated
+    | MessageUpdated
     | ConversationUpdated
     | SettingsChanged
     | ReadUpdated

@@ -10,7 +10,7 @@ from pydantic import Field, StringConstraints
 from contracts import limits
 from contracts.conversation import Member
 from contracts.errors import ErrorCode
-from contracts.message import Attachment, Message
+from contracts.message import Attachment, Change, Message
 from contracts.presence import Seen
 from contracts.shape import Id, Instant, Seq, Shape, now, optional, to_text
 
@@ -43,10 +43,14 @@ class Authenticate(ClientFrame):
 
 
 class JoinConversation(InConversation):
-    """Asks for the live messages of a conversation, after those above `afterSeq` (or the newest `limit`)."""
+    """Asks for the live messages of a conversation, after those above `afterSeq` (or the newest `limit`).
+
+    `afterChange` is the last `changeSeq` that the client has: newer changes of what it holds follow as well.
+    """
 
     type: Literal["join_conversation"]
     after_seq: Seq | None = optional()
+    after_change: Seq | None = optional()
     limit: Annotated[int, Field(ge=1, le=limits.HISTORY_PAGE)] = limits.HISTORY_DEFAULT
 
 
@@ -82,10 +86,14 @@ class TypingStop(InConversation):
 
 
 class Ping(ClientFrame):
-    """The client's own heartbeat. `heads` are the last seqs that it holds, so that a loss is found at once."""
+    """The client's own heartbeat. `heads` are the last seqs that it holds, so that a loss is found at once.
+
+    `changes` are the last changeSeqs that it has seen, likewise.
+    """
 
     type: Literal["ping"]
     heads: Annotated[dict[Id, Seq], Field(max_length=limits.HEADS)] | None = optional()
+    changes: Annotated[dict[Id, Seq], Field(max_length=limits.HEADS)] | None = optional()
 
 
 class EditMessage(AboutMessage):
@@ -192,7 +200,8 @@ class JoinedConversation(Answer):
     """The join succeeded; the messages from `firstSeq` to `lastSeq` follow as `new_message`, then live ones.
 
     `hasMore`: messages that the client may miss exist before `firstSeq`: any at all on a first join, any above
-    `afterSeq` on a resume.
+    `afterSeq` on a resume. `lastChange` is the conversation's last change that these messages contain; absent while there
+    is none.
     """
 
     type: Literal["joined_conversation"] = "joined_conversation"
@@ -200,6 +209,7 @@ class JoinedConversation(Answer):
     last_seq: Seq
     first_seq: Seq | None
     has_more: bool
+    last_change: Seq | None = optional()
 
 
 class LeftConversation(Answer):
@@ -241,11 +251,11 @@ class MessageError(Answer):
 
 
 class MessageUpdated(Answer):
-    """The whole message after a change."""
+    """The whole message after a change, in rising `changeSeq`, after its `new_message`."""
 
     type: Literal["message_updated"] = "message_updated"
     message: Message
-    change: Literal["edited", "deleted", "reactions"]
+    change: Change
 
 
 class UserTyping(ServerFrame):
@@ -341,18 +351,23 @@ class Notification(Notice, ServerFrame):
 
 
 class Resync(ServerFrame):
-    """What follows has a hole from `fromSeq` that this connection was not given; fetch it over REST."""
+    """What follows has a hole from `fromSeq` that this connection was not given; fetch it over REST.
+
+    `lastChange`: what is missing are changes, up to this one; whatever is held from `fromSeq` on may be out of date.
+    """
 
     type: Literal["resync"] = "resync"
     conversation_id: Id
     from_seq: Seq
+    last_change: Seq | None = optional()
 
 
 class Pong(Answer):
-    """The answer to a ping, with the conversations of its `heads` where the server holds more."""
+    """The answer to a ping, with the conversations of its `heads` and `changes` where the server holds more."""
 
     type: Literal["pong"] = "pong"
     heads: dict[Id, Seq] | None = optional()
+    changes: dict[Id, Seq] | None = optional()
 
 
 class Error(Answer):
@@ -408,6 +423,16 @@ def new_message(message_json: bytes, temp_id: str | None = None) -> bytes:
         # `tempId` is never part of the broadcast message, so it can be added at its end.
         message_json = message_json[:-1] + b',"tempId":' + _json_string(temp_id) + b"}"
     return b'{"timestamp":"' + to_text(now()).encode() + b'","type":"new_message","message":' + message_json + b"}"
+
+
+def message_updated(message_json: bytes, change: Change, request_id: str | None = None) -> bytes:
+    """`MessageUpdated(...).encode()` around a message that is JSON already."""
+    return b'{"timestamp":"%b",%b"type":"message_updated","message":%b,"change":"%b"}' % (
+        to_text(now()).encode(),
+        b"" if request_id is None else b'"requestId":%b,' % _json_string(request_id),
+        message_json,
+        change.encode(),
+    )
 
 
 def _json_string(text: str) -> bytes:

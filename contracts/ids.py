@@ -20,6 +20,11 @@ def message_event_id(conversation_id: str, seq: int) -> str:
     return f"{conversation_id}:{seq}"
 
 
+def change_event_id(conversation_id: str, change_seq: int) -> str:
+    """Consumers drop a `message.updated` that they have had by this id alone."""
+    return f"{conversation_id}:c{change_seq}"
+
+
 def read_event_id(conversation_id: str, user_id: str, seq: int) -> str:
     """Consumers drop a `read.updated` that they have had by this id alone."""
     return f"{conversation_id}:{user_id}:{seq}"

@@ -20,6 +20,7 @@ WATCHED = 500  # people whose presence one connection watches
 WATCHED_UNNAMED = 20  # members up to whom a joined conversation is watched by who named nobody
 PRESENCE_TOGETHER = 1000  # people in one item of the fan-out
 EMOJI_LENGTH = 64
+REACTION_KINDS = 20  # different emojis on one message
 BATCH_COMMANDS = 500  # commands in one AMQP message, and in one insert
 BATCH_BYTES = 1024 * 1024  # of one AMQP message on the internal hops, unless a single item is larger
 FANOUT_BYTES = 256 * 1024  # likewise to gateways: a quarter of what may wait for one of their sockets

@@ -1,7 +1,7 @@
 """One message, in the one shape that is stored, broadcast, and returned by the history."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
@@ -53,8 +53,14 @@ class Replies(Shape):
     last_seq: Seq
 
 
+Change = Literal["edited", "deleted", "reactions"]
+
+
 class Message(Shape):
-    """A stored message. `tempId` travels beside it, to its sender only."""
+    """A stored message. `tempId` travels beside it, to its sender only.
+
+    `changeSeq` is the number of its last change among all changes of its conversation; absent if it never changed.
+    """
 
     id: Id
     conversation_id: Id
@@ -74,3 +80,4 @@ class Message(Shape):
     mentions: list[Id] | None = optional()
     mention_all: bool | None = optional()
     replies: Replies | None = optional()
+    change_seq: Seq | None = optional()

@@ -12,6 +12,10 @@ from contracts.errors import ErrorCode, Refusal
 Action = Literal[
     "send",
     "mention_all",
+    "edit",
+    "react",
+    "delete_own",
+    "delete_any",
     "rename",
     "add_members",
     "remove_member",
@@ -58,6 +62,17 @@ class Right:
 RIGHTS: dict[Action, Right] = {
     "send": Right("send a message", MEMBERS, MEMBERS, MEMBERS),
     "mention_all": Right("mention everybody", MEMBERS, ADMINS, ADMINS),
+    "edit": Right("edit one's own message", MEMBERS, MEMBERS, MEMBERS),
+    "react": Right("react to a message", MEMBERS, MEMBERS, MEMBERS),
+    "delete_own": Right("delete one's own message", MEMBERS, MEMBERS, MEMBERS, closed=True),
+    "delete_any": Right(
+        "delete anybody's message",
+        NOBODY,
+        ADMINS,
+        ADMINS,
+        closed=True,
+        why="In a direct conversation everybody deletes their own messages only.",
+    ),
     "rename": Right("rename", NOBODY, ADMINS, ADMINS, why="A direct conversation has no name."),
     "add_members": Right("add people", NOBODY, ADMINS, ADMINS, why="A direct conversation has exactly two members."),
     "remove_member": Right(
@@ -99,6 +114,12 @@ def check(
         raise Refusal(ErrorCode.FORBIDDEN, None if allowed else right.why)
     if closed and not right.closed:
         raise Refusal(ErrorCode.FORBIDDEN, CLOSED)
+
+
+def allows(action: Action, kind: ConversationType, role: Role | None, *, closed: bool = False) -> bool:
+    """Whether somebody with this role may."""
+    right = RIGHTS[action]
+    return role in right.of(kind) and (right.closed or not closed)
 
 
 def table() -> str:

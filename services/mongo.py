@@ -77,6 +77,13 @@ class State(NamedTuple):
     closed: bool
 
 
+class Front(NamedTuple):
+    """How far a conversation has come: its newest message and its last change, 0 before the first."""
+
+    seq: int = 0
+    change: int = 0
+
+
 async def heads_of(database: Database, conversations: Iterable[str]) -> dict[str, int]:
     """The newest stored seq of each conversation."""
     return {c: state.head for c, state in (await states_of(database, conversations)).items()}
@@ -84,34 +91,68 @@ async def heads_of(database: Database, conversations: Iterable[str]) -> dict[str
 
 async def states_of(database: Database, conversations: Iterable[str]) -> dict[str, State]:
     """The state of each conversation; its newest seq from its last message: one step in the index for each."""
-    pipeline: list[dict[str, Any]] = [
-        {"$match": {"_id": {"$in": list(conversations)}}},
-        {
+    found = _last(database, conversations, "seq")
+    return {d["_id"]: State(_number(d, "seq"), d.get("closedAt") is not None) async for d in found}
+
+
+async def last_changes_of(database: Database, conversations: Iterable[str]) -> dict[str, int]:
+    """The number of the last change of each conversation: one step in the index for each."""
+    return {d["_id"]: _number(d, "changeSeq") async for d in _last(database, conversations, "changeSeq")}
+
+
+async def fronts_of(database: Database, conversations: Iterable[str]) -> dict[str, Front]:
+    """How far each conversation has come, in one read."""
+    found = _last(database, conversations, "seq", "changeSeq")
+    return {d["_id"]: Front(_number(d, "seq"), _number(d, "changeSeq")) async for d in found}
+
+
+def _last(database: Database, conversations: Iterable[str], *fields: str) -> Any:
+    """For each conversation the largest value that each of these fields of its messages has."""
+
+    def largest(field: str) -> dict[str, Any]:
+        return {
             "$lookup": {
                 "from": collections.MESSAGES.name,
                 "localField": "_id",
                 "foreignField": "conversationId",
-                "pipeline": [{"$sort": {"seq": -1}}, {"$limit": 1}, {"$project": {"_id": 0, "seq": 1}}],
-                "as": "last",
+                "pipeline": [
+                    # Where few messages have the field, their index has only those.
+                    *([{"$match": {field: {"$gt": 0}}}] if field == "changeSeq" else ()),
+                    {"$sort": {field: -1}},
+                    {"$limit": 1},
+                    {"$project": {"_id": 0, field: 1}},
+                ],
+                "as": field,
             }
-        },
-        {"$project": {"last": 1, "closedAt": 1}},
-    ]
-    cursor = database[collections.CONVERSATIONS.name].aggregate(pipeline)
-    return {
-        d["_id"]: State(d["last"][0]["seq"] if d["last"] else 0, d.get("closedAt") is not None) async for d in cursor
-    }
+        }
+
+    return database[collections.CONVERSATIONS.name].aggregate(
+        [
+            {"$match": {"_id": {"$in": list(conversations)}}},
+            *map(largest, fields),
+            {"$project": dict.fromkeys(("closedAt", *fields), 1)},
+        ]
+    )
+
+
+def _number(document: dict[str, Any], field: str) -> int:
+    found = document[field]
+    return int(found[0][field]) if found else 0
+
+
+# The persister's own notes on a message, which nobody is shown.
+NOTES = ("tempHash", "change")
 
 
 def to_message(document: dict[str, Any], viewer: str | None = None) -> Message:
     """The shape that travels; its `tempId` only for its sender."""
-    hidden = {"_id", "tempHash"} if viewer == document["senderId"] else {"_id", "tempHash", "tempId"}
+    hidden = {"_id", *NOTES} if viewer == document["senderId"] else {"_id", "tempId", *NOTES}
     return Message.model_validate({**{k: v for k, v in document.items() if k not in hidden}, "id": document["_id"]})
 
 
 def encode_message(document: dict[str, Any]) -> bytes:
     """`to_message(document).encode()`, without checking again what was checked before it was stored."""
-    hidden = {"_id": None, "tempHash": None, "tempId": None}
+    hidden = {"_id", "tempId", *NOTES}
     fields = {name: value for name, value in document.items() if name not in hidden}
     return orjson.dumps({"id": document["_id"], **fields}, default=_text, option=orjson.OPT_PASSTHROUGH_DATETIME)
 

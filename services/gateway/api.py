@@ -40,6 +40,7 @@ from services.gateway.ingress import new_id
 from services.gateway.limits import take
 from services.gateway.problems import PROBLEMS, InvalidField
 from services.gateway.session import content_of
+from services.mongo import Front
 
 
 class NewConversation(Shape):
@@ -411,7 +412,7 @@ async def mark_read(gateway: The, caller: Caller, conversation_id: ConversationI
     )
     read = answer.seq or 0
     async with reading():
-        head = (await gateway.history.heads([conversation_id])).get(conversation_id, 0)
+        head = (await gateway.history.fronts([conversation_id])).get(conversation_id, Front()).seq
     return respond(ReadState(conversation_id=conversation_id, last_read_seq=read, unread_count=max(0, head - read)))
 
 

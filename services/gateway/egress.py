@@ -14,6 +14,8 @@ from contracts.message import Message
 from contracts.shape import complaint, now, to_text
 from services.amqp import Broker, Inbox
 from services.gateway import metrics
+from services.gateway.changes import Changed
+from services.gateway.changing import Changing
 from services.gateway.history import History, reading
 from services.gateway.hub import Connection, Hub
 from services.gateway.ingress import Ingress
@@ -48,7 +50,11 @@ class Egress:
         self._inbox = Inbox()
         self._notified: OrderedDict[str, None] = OrderedDict()
         self._healing: set[asyncio.Task[None]] = set()
-        self.hub = Hub(heal=lambda *hole: self.in_background(self._heal(*hole)))
+        self.hub = Hub(
+            heal=lambda *hole: self.in_background(self._heal(*hole)),
+            heal_changes=lambda *hole: self.in_background(self._heal_changes(*hole)),
+        )
+        self.changing = Changing(ingress)
         self.typing = Shown(self.hub, settings.typing_timeout)
         self.reads = Reads(ingress, settings.read_interval)
         self.presence = Presence(settings, broker, history, ingress, self.hub)
@@ -123,6 +129,9 @@ class Egress:
         match header.get("kind"):
             case "message.created":
                 return str(header.get("conversationId")) in self.hub.rooms or header.get("gatewayId") == self._here
+            case "message.updated":
+                ids = header.get("commandIds", ())
+                return str(header.get("conversationId")) in self.hub.rooms or self._ingress.awaits(ids)
             case "notification":
                 return not self.hub.users.keys().isdisjoint(header.get("unread", ()))
         return True
@@ -139,6 +148,8 @@ class Egress:
 
     def _handle(self, item: fanout.Item, data: bytes) -> None:
         match item:
+            case fanout.MessageUpdated():
+                self._message_updated(item, data)
             case fanout.Reply():
                 self._ingress.answer(item.command_id, item)
             case fanout.Typing():
@@ -158,6 +169,11 @@ class Egress:
                 self._tell_all(list(self.hub.of([item.user_id])), "conversation_updated", data)
             case fanout.Notification():
                 self._notify(item, data)
+
+    def _message_updated(self, item: fanout.MessageUpdated, data: bytes) -> None:
+        asked = self.changing.answer(item)
+        change = Changed(item.change_seq or 0, item.seq, item.change, data, asked)
+        self.hub.change(item.conversation_id, change)
 
     def _conversation_updated(self, item: fanout.ConversationUpdated, data: bytes) -> None:
         room = self.hub.rooms.get(item.conversation_id)
@@ -242,20 +258,44 @@ class Egress:
         metrics.HOLES.inc()
         logger().info("hole healed", conversation=conversation_id, up_to=below - 1)
 
+    async def _heal_changes(self, conversation_id: str, above: int, below: int) -> None:
+        most = self._settings.resume_limit
+        try:
+            async with reading():
+                changed = self._history.changed
+                if below - above - 1 > most and len(await changed(conversation_id, above, below - 1, most + 1)) > most:
+                    self.hub.give_up_changes(conversation_id, below - 1)
+                    return
+                found = await changed(conversation_id, above, below - 1, HEAL_PORTION)
+        except Refusal:
+            await asyncio.sleep(HEAL_AGAIN)
+            self.hub.unhealed_changes(conversation_id)
+            self.hub.behind_changes(conversation_id, below - 1)
+            return
+        if len(found) == HEAL_PORTION:
+            await asyncio.sleep(HEAL_PAUSE)  # for the sockets to take the portion before
+            self.hub.fill_changes(conversation_id, found, found[-1].number)
+            self.hub.behind_changes(conversation_id, below - 1)
+            return
+        self.hub.fill_changes(conversation_id, found, below - 1)
+        metrics.HOLES.inc()
+        logger().info("hole among changes healed", conversation=conversation_id, up_to=below - 1)
+
     async def catch_up(self) -> None:
-        """Fetch what RabbitMQ did not bring: messages, and the end of memberships."""
+        """Fetch what RabbitMQ did not bring: messages, their changes, and the end of memberships."""
         for people in _portions({c: {p.user_id for p in room.members} for c, room in self.hub.rooms.items()}):
             try:
                 async with reading():
-                    heads = await self._history.heads(people)
+                    fronts = await self._history.fronts(people)
                     members = await self._history.members_of(people)
             except Refusal:
                 logger().warning("history away", rooms=len(self.hub.rooms))
                 await asyncio.sleep(HEAL_AGAIN)
                 self.in_background(self.catch_up())
                 return
-            for conversation_id, head in heads.items():
-                self.hub.behind(conversation_id, head)
+            for conversation_id, front in fronts.items():
+                self.hub.behind(conversation_id, front.seq)
+                self.hub.behind_changes(conversation_id, front.change)
             for conversation_id, users in people.items():
                 self._remove(conversation_id, users - members[conversation_id])
 

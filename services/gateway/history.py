@@ -14,11 +14,13 @@ from contracts.errors import ErrorCode, Refusal
 from contracts.events import Read
 from contracts.message import Message
 from contracts.presence import Chosen
+from services.gateway.changes import Changed
 from services.gateway.gathering import Gathered
 from services.gateway.recent import Numbered
-from services.mongo import Database, encode_message, heads_of, to_message
+from services.mongo import Database, Front, encode_message, fronts_of, to_message
 
-HIDDEN = {"tempHash": 0}
+HIDDEN = {"tempHash": 0, "change": 0}
+HIDDEN_OF_CHANGED = {"tempHash": 0, "change.edits": 0}
 MARKS_AT_ONCE = 2000  # that moved while a gateway was away; whoever moved before them is seen with their next one
 WITHOUT_CHANGE = {"change": 0}  # the persister's note to itself, which may be long
 
@@ -50,29 +52,42 @@ class History:
         self._presence = database[collections.PRESENCE.name]
         self._users = database[collections.USERS.name]
         # What everybody asks who connects.
-        self._heads_for = Gathered(self._read_heads_for)
+        self._fronts_for = Gathered(self._read_fronts_for)
         self._profile = Gathered(self._read_profiles)
         self._pins = database[collections.PINS.name]
         self._audit = database[collections.AUDIT.name]
 
     # --------------------------------------------------------------------------------------------- messages
 
-    async def head_for(self, conversation_id: str, user_id: str) -> int | None:
-        """The newest stored seq of a conversation that this person is in, 0 before the first; None for a stranger."""
-        return await self._heads_for.ask((conversation_id, user_id))
+    async def front_for(self, conversation_id: str, user_id: str) -> Front | None:
+        """How far a conversation has come that this person is in; None for a stranger."""
+        return await self._fronts_for.ask((conversation_id, user_id))
 
-    async def _read_heads_for(self, asked: Sequence[tuple[str, str]]) -> dict[tuple[str, str], int | None]:
+    async def _read_fronts_for(self, asked: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Front | None]:
         people: dict[str, list[str]] = {}
         for conversation_id, user_id in asked:
             people.setdefault(conversation_id, []).append(user_id)
         members = await self.members_of(people)
         # Whoever is told of a head was a member before it was read.
-        heads = await self.heads(c for c, users in members.items() if users) if any(members.values()) else {}
-        return {(c, u): heads.get(c, 0) if u in members[c] else None for c, u in asked}
+        fronts = await self.fronts(c for c, users in members.items() if users) if any(members.values()) else {}
+        return {(c, u): fronts.get(c, Front()) if u in members[c] else None for c, u in asked}
 
-    async def heads(self, conversation_ids: Iterable[str]) -> dict[str, int]:
-        """The newest stored seq of each of these conversations; 0 before the first message."""
-        return await heads_of(self._database, conversation_ids)
+    async def fronts(self, conversation_ids: Iterable[str]) -> dict[str, Front]:
+        """How far each of these conversations has come."""
+        return await fronts_of(self._database, conversation_ids)
+
+    async def changed(
+        self, conversation_id: str, above: int, until: int, limit: int, up_to_seq: int | None = None
+    ) -> list[Changed]:
+        """The first `limit` messages whose last change is `above < changeSeq <= until`, in that order.
+
+        With `up_to_seq` only of the messages up to there.
+        """
+        query: dict[str, Any] = {"conversationId": conversation_id, "changeSeq": {"$gt": above, "$lte": until}}
+        if up_to_seq is not None:
+            query["seq"] = {"$lte": up_to_seq}
+        found = await self._messages.find(query, HIDDEN_OF_CHANGED).sort("changeSeq", 1).limit(limit).to_list(None)
+        return [Changed(d["changeSeq"], d["seq"], d["change"]["kind"], encode_message(d)) for d in found]
 
     async def replay(self, conversation_id: str, above: int, until: int | None = None) -> list[Numbered]:
         """Messages with `above < seq`, to the newest or `until` (which is included), rising, as they go to sockets."""
@@ -233,8 +248,8 @@ class History:
     async def _archived(self, mine: Mapping[str, Mapping[str, Any]]) -> set[str]:
         """Those of these memberships' conversations that are archived. Nobody's messages are read for who archives none."""
         perhaps = [conversation_id for conversation_id, m in mine.items() if m.get("archivedSeq") is not None]
-        heads = await self.heads(perhaps) if perhaps else {}
-        return {c for c in perhaps if is_archived(mine[c]["archivedSeq"], mine[c]["muted"], heads.get(c, 0))}
+        fronts = await self.fronts(perhaps) if perhaps else {}
+        return {c for c in perhaps if is_archived(mine[c]["archivedSeq"], mine[c]["muted"], fronts[c].seq)}
 
     async def members(
         self, conversation_id: str, limit: int, cursor: tuple[datetime, str] | None

@@ -2,7 +2,8 @@
 
 A room hands a conversation's messages to its connections in rising `seq`: the next is delivered, an older one dropped, and
 a jump holds everything back until the hole was read from the history (`holes`). While a connection joins, what arrives is
-held for it, so that between its replay and the live messages there is neither gap nor repeat.
+held for it, so that between its replay and the live messages there is neither gap nor repeat. Changes of messages have an
+order of their own (`changes.py`) and are treated alike.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -12,6 +13,7 @@ from typing import Protocol
 
 from contracts import frames
 from services.gateway import metrics
+from services.gateway.changes import Changed, Changes
 from services.gateway.outbox import Outbox
 from services.gateway.recent import Numbered, Recent
 from services.gateway.wire import prepare
@@ -29,13 +31,23 @@ class Connection(Protocol):
 
 
 @dataclass(slots=True)
+class Joining:
+    """What was delivered here since a join began; of changes all above `since`, which is None until one can tell."""
+
+    since: int | None = None
+    held: list[Numbered | Changed] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class Room:
     """One conversation with connections here. `last` is None until the first join has read the history."""
 
     last: int | None = None
     # Connection -> the seq up to which its replay went: only what is above is delivered.
     members: dict[Connection, int] = field(default_factory=dict)
-    joining: dict[Connection, list[Numbered]] = field(default_factory=dict)
+    joining: dict[Connection, Joining] = field(default_factory=dict)
+    changes: Changes = field(default_factory=Changes)
+    floors: dict[Connection, int] = field(default_factory=dict)  # of the members, likewise for changes
     held: dict[int, Numbered] = field(default_factory=dict)
     healing: bool = False
     recent: Recent | None = None  # up to `last`, once a second connection has joined
@@ -45,7 +57,8 @@ class Join(Enum):
     """How a join ended.
 
     GONE: the connection left, or was removed from the conversation, meanwhile.
-    BEHIND: more was delivered here since the history was read than is held: read on from the end of the replay.
+    BEHIND: more was delivered here since the history was read than is held: read on, messages and changes, from the end of
+        the replay.
     """
 
     DONE = auto()
@@ -56,9 +69,13 @@ class Join(Enum):
 class Hub:
     """All connections and rooms of this gateway."""
 
-    def __init__(self, heal: Callable[[str, int, int], None]) -> None:
-        """`heal(conversation, above, below)` is called, once a hole, and must end with `fill` or `give_up`."""
+    def __init__(self, heal: Callable[[str, int, int], None], heal_changes: Callable[[str, int, int], None]) -> None:
+        """`heal(conversation, above, below)` is called, once a hole, and must end with `fill` or `give_up`.
+
+        `heal_changes` likewise, for a hole among the changes, with `fill_changes` or `give_up_changes`.
+        """
         self._heal = heal
+        self._heal_changes = heal_changes
         self.rooms: dict[str, Room] = {}
         self.connections: dict[str, Connection] = {}
         self.users: dict[str, set[Connection]] = {}
@@ -91,38 +108,61 @@ class Hub:
     def begin_join(self, connection: Connection, conversation_id: str) -> None:
         """From now on messages are held for this connection, until `finish_join` or `leave`."""
         self.leave(connection, conversation_id)
-        self.rooms.setdefault(conversation_id, Room()).joining[connection] = []
+        room = self.rooms.setdefault(conversation_id, Room())
+        room.joining[connection] = Joining(since=room.changes.last)
 
-    def finish_join(self, connection: Connection, conversation_id: str, head: int) -> "Join":
-        """The replay, which ended with `head`, is sent: send what was held above it, and be live."""
+    def finish_join(self, connection: Connection, conversation_id: str, head: int, change: int) -> "Join":
+        """The replay, which ended with `head` and has all changes up to `change`, is sent: send what was held above
+        these, and be live.
+        """
         room = self.rooms.get(conversation_id)
         if room is None or connection not in room.joining:
             return Join.GONE
-        held = [message for message in room.joining[connection] if message.seq > head]
+        joining = room.joining[connection]
+        held = [item for item in joining.held if isinstance(item, Numbered) and item.seq > head]
         if room.last is not None and room.last > head and (not held or held[0].seq > head + 1):
             return Join.BEHIND
+        if joining.since is not None and joining.since > change:
+            return Join.BEHIND
         del room.joining[connection]
-        for message in held:
-            connection.outbox.write(framed(message, connection))
-        room.members[connection] = held[-1].seq if held else head
+        room.members[connection], room.floors[connection] = head, change
         connection.joined.add(conversation_id)
+        for item in joining.held:
+            if isinstance(item, Changed):
+                if item.number > change:
+                    _send_change(item, connection)
+                    room.floors[connection] = item.number
+            elif item.seq > head:
+                connection.outbox.write(framed(item, connection))
+                room.members[connection] = item.seq
         if room.last is None:
             room.last = head
+            for known in room.changes.drop(change):
+                _answer(known)
+            room.changes.begin(change)
+            for other in room.joining.values():
+                other.since = change
             self._advance(conversation_id, room)
         return Join.DONE
 
-    def recent(self, conversation_id: str, above: int, until: int) -> list[Numbered] | None:
-        """The messages with `above < seq <= until`, if they are remembered here."""
+    def recent(self, conversation_id: str, above: int, until: int) -> tuple[list[Numbered], int] | None:
+        """The messages with `above < seq <= until`, and the last change that they have, if they are remembered here."""
         room = self.rooms.get(conversation_id)
-        return room.recent.between(above, until) if room is not None and room.recent is not None else None
+        if room is None or room.recent is None or room.changes.last is None:
+            return None
+        messages = room.recent.between(above, until)
+        return None if messages is None else (messages, room.changes.last)
 
-    def remember(self, conversation_id: str, above: int, messages: Sequence[Numbered]) -> None:
-        """All above a seq, as the history has them: those who join next may have use of them.
+    def remember(self, conversation_id: str, above: int, messages: Sequence[Numbered], change: int) -> None:
+        """All above a seq, as the history has them, with all changes up to `change`: those who join next may have use of
+        them.
 
         For a room of one nothing is remembered: most have nobody else here, and there are many of them.
         """
         room = self.rooms.get(conversation_id)
-        if room is not None and room.members and messages and messages[-1].seq == room.last:
+        if room is None or not room.members or room.changes.last is None or room.changes.last > change:
+            return
+        if messages and messages[-1].seq == room.last:
             room.recent = Recent(above, messages)
 
     def leave(self, connection: Connection, conversation_id: str) -> bool:
@@ -132,6 +172,7 @@ class Hub:
         if room is None:
             return False
         was = room.members.pop(connection, None) is not None
+        room.floors.pop(connection, None)
         room.joining.pop(connection, None)
         self._tidy(conversation_id)
         return was
@@ -145,6 +186,8 @@ class Hub:
         room = self.rooms.get(conversation_id)
         if room is not None and not room.members and not room.joining:
             del self.rooms[conversation_id]
+            for change in room.changes.drop():
+                _answer(change)
 
     # --------------------------------------------------------------------------------------------- delivering
 
@@ -157,6 +200,14 @@ class Hub:
             if room.last is None or message.seq > room.last:
                 room.held[message.seq] = message
         self._advance(conversation_id, room)
+
+    def change(self, conversation_id: str, change: Changed) -> None:
+        """A message was changed, as the fan-out tells; maybe again, maybe before what came first."""
+        room = self.rooms.get(conversation_id)
+        if room is None or not change.number or not room.changes.add(change):
+            _answer(change)
+        else:
+            self._advance_changes(conversation_id, room)
 
     def behind(self, conversation_id: str, head: int) -> None:
         """The history has messages up to `head`: fetch what is missing here."""
@@ -196,6 +247,80 @@ class Hub:
         if room is not None:
             room.healing = False
 
+    def behind_changes(self, conversation_id: str, last: int) -> None:
+        """The history has changes up to `last`: fetch what is missing here."""
+        room = self.rooms.get(conversation_id)
+        if room is None or room.changes.last is None or room.changes.healing:
+            return
+        above = max(room.changes.last, room.changes.known)
+        if last > above:
+            room.changes.healing = True
+            self._heal_changes(conversation_id, above, last + 1)
+
+    def fill_changes(self, conversation_id: str, changes: list[Changed], known: int) -> None:
+        """A hole among the changes was read from the history, up to `known`."""
+        room = self.rooms.get(conversation_id)
+        if room is not None and room.changes.last is not None:
+            room.changes.healing = False
+            room.changes.fill(changes, known)
+            self._advance_changes(conversation_id, room)
+
+    def give_up_changes(self, conversation_id: str, last: int) -> None:
+        """Too many changes are missing to be told: tell the clients to fetch what they hold, and go on above `last`."""
+        room = self.rooms.get(conversation_id)
+        if room is None or room.changes.last is None:
+            return
+        room.changes.healing = False
+        metrics.RESYNCS.inc()
+        resync = changes_resync(conversation_id, last)
+        for connection in list(room.members):
+            connection.outbox.send(resync)
+        for change in room.changes.drop(last):
+            _answer(change)
+        room.changes.begin(max(room.changes.last, last))
+        room.recent = None
+        for joining in room.joining.values():
+            joining.since = room.changes.last
+        self._advance_changes(conversation_id, room)
+
+    def unhealed_changes(self, conversation_id: str) -> None:
+        """A hole could not be read now; the next event, ping or reconnect tries again."""
+        room = self.rooms.get(conversation_id)
+        if room is not None:
+            room.changes.healing = False
+
+    def _advance_changes(self, conversation_id: str, room: Room) -> None:
+        if room.last is None:
+            return
+        for change in room.changes.take(room.last):
+            self._deliver_change(room, change)
+        if (hole := room.changes.hole) is not None:
+            if not room.changes.healing:
+                room.changes.healing = True
+                self._heal_changes(conversation_id, *hole)
+        elif (seq := room.changes.awaits) is not None:
+            self.behind(conversation_id, seq)
+
+    def _deliver_change(self, room: Room, change: Changed) -> None:
+        if change.change == "deleted":
+            room.recent = None  # which may quote it
+        elif room.recent is not None:
+            room.recent.replace(change.seq, change.body)
+        common = prepare(frames.message_updated(change.body, change.change))
+        metrics.frames_out("message_updated").inc(len(room.floors))
+        for connection, floor in room.floors.items():
+            if change.number > floor and connection not in change.asked:
+                connection.outbox.write(common)
+        _answer(change)
+        self._hold(room, change)
+
+    def _hold(self, room: Room, item: Numbered | Changed) -> None:
+        for joining in room.joining.values():
+            if len(joining.held) == HELD:
+                joining.held.clear()
+                joining.since = room.changes.last
+            joining.held.append(item)
+
     def _advance(self, conversation_id: str, room: Room) -> None:
         if room.last is None:
             return
@@ -207,6 +332,8 @@ class Hub:
             ready.append(message)
         if ready:
             self._deliver(room, ready)
+        if room.changes.held:
+            self._advance_changes(conversation_id, room)
         if room.held and not room.healing:
             room.healing = True
             self._heal(conversation_id, room.last, min(room.held))
@@ -229,11 +356,9 @@ class Hub:
                 if message.seq > floor:
                     mine = message.temp_id is not None and connection.user_id == message.sender_id
                     connection.outbox.write(framed(message, connection) if mine else frame)
-        for held in room.joining.values():
+        if room.joining:
             for message in messages:
-                if len(held) == HELD:
-                    held.clear()
-                held.append(message)
+                self._hold(room, message)
 
     def broadcast(self, conversation_id: str, frame: frames.ServerFrame, *, but: str | None = None) -> None:
         """A droppable frame to all joined connections, but those of one user."""
@@ -250,3 +375,19 @@ def framed(message: Numbered, connection: Connection) -> bytes:
     """The frame of a message for this connection: its `tempId` is its sender's alone."""
     temp_id = message.temp_id if connection.user_id == message.sender_id else None
     return prepare(frames.new_message(message.body, temp_id))
+
+
+def changes_resync(conversation_id: str, last: int) -> frames.Resync:
+    """Whatever a client holds of a conversation may be out of date: there were too many changes to tell, up to `last`."""
+    return frames.Resync(conversation_id=conversation_id, from_seq=1, last_change=last)
+
+
+def _send_change(change: Changed, connection: Connection, request_id: str | None = None) -> None:
+    connection.outbox.write(prepare(frames.message_updated(change.body, change.change, request_id)))
+
+
+def _answer(change: Changed) -> None:
+    """Those who asked for it, joined or not, whatever they know already."""
+    for connection, requests in change.asked.items():
+        for request_id in {request for request in requests if request is not None} or (None,):
+            _send_change(change, connection, request_id)

@@ -11,7 +11,7 @@ import itertools
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -78,6 +78,10 @@ class Ingress:
     def pending(self) -> int:
         """How many commands wait for their answer."""
         return len(self._pending)
+
+    def awaits(self, command_ids: Iterable[str]) -> bool:
+        """Whether one of these commands waits for its answer here."""
+        return not self._pending.keys().isdisjoint(command_ids)
 
     def origin(self, connection_id: str | None) -> commands.Origin:
         """This gateway, for a connection or (None) for REST."""

@@ -7,9 +7,11 @@ from contracts import frames
 from contracts.errors import ErrorCode, Refusal
 from services.gateway import metrics
 from services.gateway.history import reading
-from services.gateway.hub import Connection, Join, framed
+from services.gateway.hub import Connection, Join, changes_resync, framed
 from services.gateway.parts import Gateway
 from services.gateway.recent import Numbered
+from services.gateway.wire import prepare
+from services.mongo import Front
 
 
 class Joiner(Connection, Protocol):
@@ -31,14 +33,18 @@ async def join(gateway: Gateway, joiner: Joiner, frame: frames.JoinConversation)
     done, replayed = False, 0
     try:
         async with reading():
-            head = await history.head_for(conversation_id, joiner.user_id)
-            if head is None:
+            front = await history.front_for(conversation_id, joiner.user_id)
+            if front is None:
                 raise Refusal(ErrorCode.NOT_A_MEMBER)
+            head, change = front
             above = _replayed_above(frame, head, gateway.settings.resume_limit)
-            messages = hub.recent(conversation_id, above, head) if above < head else []
-            if messages is None:
+            remembered = hub.recent(conversation_id, above, head) if above < head else ([], change)
+            if remembered is None:
+                # Read after the number of the last change was, so they have it.
                 messages = await history.replay(conversation_id, above, head)
-                hub.remember(conversation_id, above, messages)
+                hub.remember(conversation_id, above, messages, change)
+            else:
+                messages, change = remembered[0], min(change, remembered[1])
         first = messages[0].seq if messages else None
         joiner.outbox.send(
             frames.JoinedConversation(
@@ -47,20 +53,26 @@ async def join(gateway: Gateway, joiner: Joiner, frame: frames.JoinConversation)
                 last_seq=head,
                 first_seq=first,
                 has_more=first is not None and first > (frame.after_seq or 0) + 1,
+                last_change=change or None,
             )
         )
+        held = Front(frame.after_seq or 0, change if frame.after_change is None else frame.after_change)
         while not done and not joiner.gone:
             await _replay(joiner, messages)
             replayed += len(messages)
-            match hub.finish_join(joiner, conversation_id, head):
+            await _replay_changes(gateway, joiner, conversation_id, held, change)
+            held = Front(head, change)
+            match hub.finish_join(joiner, conversation_id, head, change):
                 case Join.GONE:
                     raise Refusal(ErrorCode.NOT_A_MEMBER)
                 case Join.BEHIND:
                     async with reading():
+                        front = (await history.fronts([conversation_id])).get(conversation_id, Front())
                         messages = await history.replay(conversation_id, head)
-                    if not messages:
+                    change = front.change
+                    if not messages and change <= held.change:
                         raise Refusal(ErrorCode.UNAVAILABLE, "The history is behind.")
-                    head = messages[-1].seq
+                    head = messages[-1].seq if messages else head
                 case Join.DONE:
                     done = True
                     gateway.egress.typing.show(joiner, conversation_id)
@@ -77,6 +89,24 @@ async def _replay(joiner: Joiner, messages: Sequence[Numbered]) -> None:
         if joiner.outbox.half_full:
             await joiner.outbox.taken()
         joiner.outbox.write(framed(message, joiner))
+
+
+async def _replay_changes(gateway: Gateway, joiner: Joiner, conversation_id: str, held: Front, change: int) -> None:
+    """The changes, up to this one, of messages that the client holds; or that there are too many of them."""
+    if change <= held.change or not held.seq:
+        return
+    most = gateway.settings.resume_limit
+    async with reading():
+        changes = await gateway.history.changed(conversation_id, held.change, change, most + 1, held.seq)
+    if len(changes) > most:
+        metrics.RESYNCS.inc()
+        joiner.outbox.send(changes_resync(conversation_id, change))
+        return
+    metrics.frames_out("message_updated").inc(len(changes))
+    for changed in changes:
+        if joiner.outbox.half_full:
+            await joiner.outbox.taken()
+        joiner.outbox.write(prepare(frames.message_updated(changed.body, changed.change)))
 
 
 def _replayed_above(frame: frames.JoinConversation, head: int, resume_limit: int) -> int:

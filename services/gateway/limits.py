@@ -29,6 +29,7 @@ class Buckets:
 
     frames: Bucket
     sends: Bucket
+    changes: Bucket
     typing: Bucket
     reads: Bucket
     presence: Bucket
@@ -44,6 +45,7 @@ class Buckets:
         return cls(
             bucket(settings.rate_frames, settings.rate_frames_burst),
             bucket(settings.rate_sends, settings.rate_sends_burst),
+            bucket(settings.rate_changes, settings.rate_changes_burst),
             bucket(settings.rate_typing, settings.rate_typing_burst),
             bucket(settings.rate_reads, settings.rate_reads_burst),
             bucket(settings.rate_presence, settings.rate_presence_burst),

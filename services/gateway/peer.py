@@ -185,8 +185,8 @@ class Peer:
             case frames.TypingStop():
                 self._typing.stop(frame.conversation_id)
             case frames.Ping():
-                if frame.heads and self.user_id:
-                    return self._compare_heads(frame, frame.heads)
+                if (frame.heads or frame.changes) and self.user_id:
+                    return self._compare(frame, frame.heads or {}, frame.changes or {})
                 self.outbox.send(frames.Pong(request_id=frame.request_id))
             case frames.JoinConversation():
                 return self._join(frame)
@@ -200,6 +200,9 @@ class Peer:
             case frames.MarkRead():
                 assert self._session.identity is not None
                 self._gateway.egress.reads.mark(self, self._session.identity.profile, frame)
+            case frames.EditMessage() | frames.DeleteMessage() | frames.AddReaction() | frames.RemoveReaction():
+                assert self._session.identity is not None
+                self._gateway.egress.changing.submit(self, self._session.identity.profile, frame)
             case frames.SetPresence():
                 assert self._session.identity is not None
                 self._gateway.presence.set(self, self._session.identity.profile, frame)
@@ -304,14 +307,19 @@ class Peer:
             "joined", connection=self.id, user=self.user_id, conversation=frame.conversation_id, replayed=replayed
         )
 
-    async def _compare_heads(self, frame: frames.Ping, held: dict[str, int]) -> None:
+    async def _compare(self, frame: frames.Ping, heads: dict[str, int], changes: dict[str, int]) -> None:
+        """Answer with what is newer than this, and fetch what the room here should have had."""
+        hub, history = self._gateway.hub, self._gateway.history
         async with reading():
-            mine = await self._gateway.history.memberships(self.user_id, list(held))
-            heads = await self._gateway.history.heads(mine)
-        newer = {c: head for c, head in heads.items() if head > held[c]}
-        for conversation_id in newer:
-            self._gateway.hub.behind(conversation_id, newer[conversation_id])
-        self.outbox.send(frames.Pong(request_id=frame.request_id, heads=newer or None))
+            mine = await history.memberships(self.user_id, list({**heads, **changes}))
+            fronts = await history.fronts(mine)
+        newer = {c: front.seq for c, front in fronts.items() if front.seq > heads.get(c, front.seq)}
+        changed = {c: front.change for c, front in fronts.items() if front.change > changes.get(c, front.change)}
+        for conversation_id, head in newer.items():
+            hub.behind(conversation_id, head)
+        for conversation_id, last in changed.items():
+            hub.behind_changes(conversation_id, last)
+        self.outbox.send(frames.Pong(request_id=frame.request_id, heads=newer or None, changes=changed or None))
 
     def _tell_typing(self, conversation_id: str, active: bool) -> None:
         identity = self._session.identity

@@ -41,6 +41,14 @@ class Recent:
             self._size -= len(oldest.body)
             self.above = oldest.seq
 
+    def replace(self, seq: int, body: bytes) -> None:
+        """A message has changed."""
+        first = self.above + 1  # they have no holes
+        if first <= seq < first + len(self._messages):
+            former = self._messages[seq - first]
+            self._messages[seq - first] = former._replace(body=body)
+            self._size += len(body) - len(former.body)
+
     def between(self, above: int, until: int) -> list[Numbered] | None:
         """Those with `above < seq <= until`, or None when some of them are forgotten, or not known yet."""
         last = self._messages[-1].seq if self._messages else self.above

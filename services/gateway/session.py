@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
+from emoji import is_emoji
 from pydantic import ValidationError
 
 from contracts import frames, limits
@@ -17,9 +18,6 @@ from services.gateway import metrics
 from services.gateway.auth import Identity
 from services.gateway.limits import Buckets, take
 from services.gateway.settings import Settings
-
-# In the contract, and not served yet: they are answered like types that nobody knows.
-LATER = {"edit_message", "delete_message", "add_reaction", "remove_reaction"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +29,7 @@ class Refused:
 
 
 Outcome = frames.ClientFrame | Refused
+MessageChange = frames.EditMessage | frames.DeleteMessage | frames.AddReaction | frames.RemoveReaction
 
 
 class Session:
@@ -70,7 +69,7 @@ class Session:
             return self._limited(body, request_id, wait)
         if self.identity is None and kind not in ("authenticate", "ping"):
             return _error(ErrorCode.NOT_AUTHENTICATED, request_id)
-        if not known or kind in LATER:
+        if not known:
             return _error(ErrorCode.UNKNOWN_TYPE, request_id, f"The type {kind[:64]!r} is not known here.")
         try:
             frame = frames.CLIENT_FRAMES[kind].model_validate(body)
@@ -111,6 +110,8 @@ class Session:
                 except Refusal as refusal:
                     return Refused(message_error(frame, refusal))
                 return frame if content == frame.content else frame.model_copy(update={"content": content})
+            case frames.EditMessage() | frames.DeleteMessage() | frames.AddReaction() | frames.RemoveReaction():
+                return self._judge_change(frame, now)
             case frames.TypingStart() | frames.TypingStop():
                 if frame.conversation_id not in self.joined:
                     return _error(ErrorCode.NOT_JOINED, frame.request_id, conversation_id=frame.conversation_id)
@@ -122,6 +123,20 @@ class Session:
             case frames.MarkRead():
                 if (wait := self._limit(lambda b: b.reads, now)) > 0:
                     return self._limited(frame.model_dump(), frame.request_id, wait)
+        return frame
+
+    def _judge_change(self, frame: MessageChange, now: float) -> Outcome:
+        if (wait := self._limit(lambda b: b.changes, now)) > 0:
+            return self._limited(frame.model_dump(), frame.request_id, wait)
+        match frame:
+            case frames.EditMessage():
+                try:
+                    content = new_content_of(frame.content)
+                except Refusal as refusal:
+                    return Refused(error_frame(refusal, frame.request_id, frame.conversation_id))
+                return frame if content == frame.content else frame.model_copy(update={"content": content})
+            case frames.AddReaction() | frames.RemoveReaction() if not is_emoji(frame.emoji):
+                return self._invalid_frame("emoji: exactly one emoji", frame.request_id)
         return frame
 
     def _limit(self, which: Callable[[Buckets], Any], now: float) -> float:
@@ -157,9 +172,19 @@ def content_of(frame: Any) -> str:
     Raises:
         Refusal: CONTENT_EMPTY without content and attachments, or CONTENT_TOO_LONG.
     """
-    content: str = frame.content.strip()
+    content = new_content_of(frame.content)
     if not content and not frame.attachments:
         raise Refusal(ErrorCode.CONTENT_EMPTY)
+    return content
+
+
+def new_content_of(text: str) -> str:
+    """The content to store instead, trimmed; only with the message itself one can tell whether it may be empty.
+
+    Raises:
+        Refusal: CONTENT_TOO_LONG.
+    """
+    content = text.strip()
     if len(content) > limits.CONTENT_LENGTH:
         raise Refusal(
             ErrorCode.CONTENT_TOO_LONG,

@@ -62,6 +62,8 @@ class Settings(ServiceSettings):
     rate_limits: bool = Field(True, description="0 switches every rate limit off")
     rate_sends: float = Field(20.0, ge=0, description="messages a second, per connection and per user")
     rate_sends_burst: float = Field(40.0, ge=1, description="messages at once")
+    rate_changes: float = Field(20.0, ge=0, description="edits, deletions and reactions a second")
+    rate_changes_burst: float = Field(40.0, ge=1, description="of these at once")
     rate_typing: float = Field(5.0, ge=0, description="typing frames a second")
     rate_typing_burst: float = Field(5.0, ge=1, description="typing frames at once")
     rate_reads: float = Field(10.0, ge=0, description="mark_read frames a second")

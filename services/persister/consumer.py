@@ -25,7 +25,16 @@ from contracts.limits import BATCH_BYTES, FANOUT_BYTES
 from contracts.shape import complaint
 from services.amqp import Broker, BrokerAway, Channel, Delivery, Inbox, Outgoing, Unroutable, dead_letter
 from services.mongo import Database
-from services.persister import conversations, messages, metrics, presence, profiles, reads, search_index
+from services.persister import (
+    conversations,
+    message_changes,
+    messages,
+    metrics,
+    presence,
+    profiles,
+    reads,
+    search_index,
+)
 from services.persister.activity import Activity
 from services.persister.away import is_away, say_away
 from services.persister.outcome import Outcome, refused
@@ -33,7 +42,7 @@ from services.persister.rooms import Rooms
 from services.persister.settings import Settings
 from services.telemetry import logger
 
-TOGETHER = ({"message.send"}, {"read.mark"}, {"profile.store"}, {"presence.store"})
+TOGETHER = ({"message.send"}, {"message.react"}, {"read.mark"}, {"profile.store"}, {"presence.store"})
 ATTEMPTS = 5  # of one command that fails for a reason of its own
 
 
@@ -117,7 +126,7 @@ class Consumer:
                 await self._carry_out([command for delivery, batch in run if delivery.live for command in batch])
 
     async def _carry_out(self, batch: Sequence[AnyCommand]) -> None:
-        """Messages together, reads and people too, anything else by itself, each told before the next begins."""
+        """Messages together, reactions, reads and people too, anything else by itself, each told before the next begins."""
         for is_message, run in itertools.groupby(batch, key=lambda c: isinstance(c, commands.SendMessage)):
             part = list(run)
             if is_message:
@@ -132,9 +141,12 @@ class Consumer:
                     await self._publish([command], {command.id: await self._one(command)})
 
     async def _together(self, batch: Sequence[AnyCommand]) -> dict[str, Outcome]:
-        """Reads, profiles, or presence."""
+        """Reactions, reads, profiles, or presence."""
         try:
-            outcomes = await reads.mark_all(
+            outcomes = await message_changes.react_all(
+                self._database, self._rooms, [c for c in batch if isinstance(c, commands.React)]
+            )
+            outcomes |= await reads.mark_all(
                 self._database, self._rooms, [c for c in batch if isinstance(c, commands.MarkRead)]
             )
             outcomes |= await profiles.store_all(
@@ -186,6 +198,12 @@ class Consumer:
                 return (await presence.store_all(self._database, [command]))[command.id]
             case commands.MarkRead():
                 return (await reads.mark_all(self._database, self._rooms, [command]))[command.id]
+            case commands.React():
+                return (await message_changes.react_all(self._database, self._rooms, [command]))[command.id]
+            case commands.EditMessage():
+                return await message_changes.edit(self._database, self._rooms, command, self._settings.edit_limit)
+            case commands.DeleteMessage():
+                return await message_changes.delete(self._database, self._rooms, command, self._settings.delete_limit)
             case commands.SendMessage():
                 raise AssertionError("messages are handled in runs")
             case commands.PurgeConversation():
@@ -276,7 +294,7 @@ class Consumer:
 
 
 def _runs(decoded: Run) -> list[Run]:
-    """What is carried out and acknowledged together: messages, reads, or people; any other delivery by itself."""
+    """What is carried out and acknowledged together: deliveries of one such type; any other by itself."""
     runs: list[Run] = []
     last: set[str] = set()
     for delivery, batch in decoded:

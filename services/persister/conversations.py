@@ -71,6 +71,7 @@ async def purge(database: Database, command: PurgeConversation, size: int) -> Ou
     ids = [document["_id"] async for document in cursor]
     if not ids:
         await database[collections.SEARCH.name].delete_many({"conversationId": command.conversation_id})
+        await database[collections.EDITS.name].delete_many({"conversationId": command.conversation_id})
         return Outcome()
     await messages.delete_many({"_id": {"$in": ids}, "conversationId": command.conversation_id})
     return Outcome(follow_ups=[_purge(command)])

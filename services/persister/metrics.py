@@ -12,7 +12,7 @@ BATCH = Histogram(
 )
 STORE = Histogram("palabre_persister_store_seconds", "One batch: look up, number, insert", buckets=SECONDS)
 PUBLISH = Histogram("palabre_persister_publish_seconds", "One batch: events and fan-out confirmed", buckets=SECONDS)
-FENCED = Counter("palabre_persister_fenced_total", "Inserts refused by a unique index and begun again")
+FENCED = Counter("palabre_persister_fenced_total", "Writes refused by a unique index and begun again")
 RETRIES = Counter("palabre_persister_retries_total", "Batches tried again because a dependency was away")
 DEAD = Counter("palabre_persister_dead_letters_total", "Commands set aside")
 WAITING = Gauge("palabre_persister_waiting_messages", "AMQP messages received and not begun")

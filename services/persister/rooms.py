@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 from contracts import collections, limits
-from services.mongo import Database, states_of
+from services.mongo import Database, last_changes_of, states_of
 
 REMEMBERED = 100_000  # conversations
 
@@ -24,6 +24,7 @@ class Rooms:
 
     def __init__(self) -> None:
         self._heads: OrderedDict[str, int] = OrderedDict()
+        self._changes: OrderedDict[str, int] = OrderedDict()  # conversation -> number of its last change
         self._members: OrderedDict[str, dict[str, bool]] = OrderedDict()  # conversation -> user -> is in it
         self._crowded: OrderedDict[str, bool] = OrderedDict()
         self._closed: set[str] = set()
@@ -67,6 +68,19 @@ class Rooms:
             self._crowded |= await _crowded(database, unknown)
         _forget_oldest(self._crowded, conversations)
 
+    async def load_changes(self, database: Database, conversations: Iterable[str]) -> None:
+        """Know the last change of these conversations."""
+        conversations = set(conversations)
+        unknown = [c for c in conversations if c not in self._changes]
+        if unknown:
+            self._changes.update(await last_changes_of(database, unknown))
+        while len(self._changes) > max(REMEMBERED, 2 * len(conversations)):
+            self._changes.popitem(last=False)
+
+    def last_change(self, conversation_id: str) -> int:
+        """The number of the last change; 0 before the first."""
+        return self._changes.get(conversation_id, 0)
+
     def head(self, conversation_id: str) -> int:
         """The newest seq; 0 before the first message."""
         return self._heads.get(conversation_id, 0)
@@ -87,10 +101,15 @@ class Rooms:
         """New heads, after they were stored."""
         self._heads.update(heads)
 
+    def advance_changes(self, last: dict[str, int]) -> None:
+        """New last changes, after they were stored."""
+        self._changes.update(last)
+
     def forget(self, conversations: Iterable[str]) -> None:
         """Know nothing of these any more."""
         for conversation in conversations:
             self._heads.pop(conversation, None)
+            self._changes.pop(conversation, None)
             self._members.pop(conversation, None)
             self._crowded.pop(conversation, None)
             self._closed.discard(conversation)
@@ -98,6 +117,7 @@ class Rooms:
     def clear(self) -> None:
         """Know nothing: the partitions may have been with somebody else meanwhile."""
         self._heads.clear()
+        self._changes.clear()
         self._members.clear()
         self._crowded.clear()
         self._closed.clear()

@@ -23,7 +23,7 @@ from services.amqp import Channel, Outgoing
 from services.gateway import app as gateway_app
 from services.gateway.history import History
 from services.gateway.settings import Settings as GatewaySettings
-from services.mongo import Database, to_message
+from services.mongo import Database, Front, to_message
 from services.notifier.recipients import notifications
 from services.persister.messages import send_all
 from services.persister.reads import mark_all
@@ -248,8 +248,8 @@ async def test_a_hundred_who_connect_together_are_three_reads(counted: tuple[Dat
     history = History(database)
     profiles = await asyncio.gather(*(history.profile(person) for person in people))
     assert [profile and profile.user_id for profile in profiles] == people
-    asked = [history.head_for(conversations[n % rooms], person) for n, person in enumerate(people)]
-    assert await asyncio.gather(*asked) == [0] * 100
+    asked = [history.front_for(conversations[n % rooms], person) for n, person in enumerate(people)]
+    assert await asyncio.gather(*asked) == [Front()] * 100
     assert trips.names == ["find users", "find memberships", "aggregate conversations"]
 
 
@@ -312,8 +312,10 @@ def _reads(history: History, crowd: Crowd, message_id: str) -> list[Awaitable[An
     """Everything that a gateway ever asks."""
     cid, person, some = crowd.one, crowd.member, crowd.conversations[:10]
     return [
-        history.head_for(cid, person),
-        history.heads(some),
+        history.front_for(cid, person),
+        history.fronts(some),
+        history.changed(cid, 0, 10, 25),
+        history.changed(cid, 0, 10, 25, 100),
         history.replay(cid, STORED - 10),
         history.replay(cid, 100, 126),
         history.missed(cid, 100, 126),

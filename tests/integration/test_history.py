@@ -12,7 +12,7 @@ from contracts.message import Message
 from contracts.shape import now
 from services import mongo
 from services.gateway.history import History, reading
-from services.mongo import Database
+from services.mongo import Database, Front
 from services.persister.messages import send_all
 from services.persister.profiles import store_all
 from services.persister.rooms import Rooms
@@ -93,13 +93,13 @@ async def test_only_this_conversation_is_read(database: Database, history: Histo
         assert {message.conversation_id for message in await read} == {cid}
     replayed = [Message.decode(message.body) for message in await history.replay(cid, 0)]
     assert [message.conversation_id for message in replayed] == [cid, cid]
-    assert await history.heads([other]) == {other: 3}
+    assert await history.fronts([other]) == {other: Front(3)}
 
 
 async def test_heads_are_of_the_last_messages(database: Database, history: History) -> None:
     cid, empty, unknown = await talk(database, 4), await store_conversation(database), new_id()
-    assert [await history.head_for(c, "alice") for c in (cid, empty, unknown)] == [4, 0, None]
-    assert await history.heads([cid, empty, unknown]) == {cid: 4, empty: 0}
+    assert [await history.front_for(c, "alice") for c in (cid, empty, unknown)] == [Front(4), Front(), None]
+    assert await history.fronts([cid, empty, unknown]) == {cid: Front(4), empty: Front()}
 
 
 async def test_a_temp_id_is_shown_to_its_sender_only(database: Database, history: History) -> None:
@@ -313,6 +313,6 @@ async def test_a_database_that_is_away_is_unavailable(
     await mongo_proxy.refuse()
     with pytest.raises(Refusal) as refusal:
         async with reading():
-            await History(distant).head_for("c", "alice")
+            await History(distant).front_for("c", "alice")
     assert refusal.value.code == ErrorCode.UNAVAILABLE
     await asyncio.to_thread(client.close)

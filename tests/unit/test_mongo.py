@@ -32,6 +32,8 @@ RICH = {
     "isDeleted": True,
     "reactions": {"👍": ["bob"]},
     "mentions": ["bob"],
+    "changeSeq": 3,
+    "change": {"kind": "edited", "at": MOMENT, "edits": ["e1"]},
 }
 
 
@@ -44,3 +46,7 @@ def test_a_temp_id_is_for_its_sender_alone() -> None:
     assert to_message(RICH, "alice").temp_id == "t1"
     assert to_message(RICH, "bob").temp_id is None
     assert b"t1" not in encode_message(RICH)
+
+
+def test_the_persisters_notes_are_for_nobody() -> None:
+    assert not {"tempHash", "change"} & set(json.loads(encode_message(RICH)))

@@ -103,6 +103,15 @@ def test_new_message_is_what_the_model_writes(temp_id):
     assert quick == model
 
 
+@pytest.mark.parametrize("request_id", [None, "r1", 'with "quotes" \\ and 👍'])
+def test_message_updated_is_what_the_model_writes(request_id):
+    quick = json.loads(frames.message_updated(MESSAGE.encode(), "edited", request_id))
+    model = json.loads(frames.MessageUpdated(message=MESSAGE, change="edited", request_id=request_id).encode())
+    assert quick.pop("timestamp").endswith("Z")
+    del model["timestamp"]
+    assert quick == model
+
+
 def test_optional_fields_are_left_out():
     frame = frames.MessageSent(
         message_id="m1", conversation_id="c1", seq=7, created_at=MESSAGE.created_at, duplicate=False

@@ -25,6 +25,7 @@ MESSAGE = Message(
     created_at=MOMENT,
     attachments=[Attachment(name="a.png", url="/files/a.png", type="image/png", size=3)],
     reactions={"👍": ["bob"]},
+    change_seq=2,
 )
 MEMBER = Member(user_id="bob", user_name="Bob", avatar=None, role="member", last_read_seq=0, joined_at=MOMENT)
 SERVER_FRAMES: list[frames.ServerFrame] = [
@@ -37,7 +38,7 @@ SERVER_FRAMES: list[frames.ServerFrame] = [
         request_id="r",
     ),
     frames.AuthError(error="The token is not valid.", code=ErrorCode.INVALID_TOKEN),
-    frames.JoinedConversation(conversation_id="c1", last_seq=0, first_seq=None, has_more=False),
+    frames.JoinedConversation(conversation_id="c1", last_seq=0, first_seq=None, has_more=False, last_change=2),
     frames.LeftConversation(conversation_id="c1"),
     frames.NewMessage(message=MESSAGE),
     frames.MessageSent(message_id="m1", conversation_id="c1", seq=7, created_at=MOMENT, duplicate=False, temp_id="t"),
@@ -51,18 +52,18 @@ SERVER_FRAMES: list[frames.ServerFrame] = [
         conversation_id="c1", update_type="member_added", actor_id="alice", user_ids=["bob"], members=[MEMBER]
     ),
     frames.Notification(kind="added", conversation_id="c1", conversation_name=None, unread_count=0),
-    frames.Resync(conversation_id="c1", from_seq=4),
-    frames.Pong(heads={"c1": 9}),
+    frames.Resync(conversation_id="c1", from_seq=4, last_change=2),
+    frames.Pong(heads={"c1": 9}, changes={"c1": 3}),
     frames.Error(error="Join first.", code=ErrorCode.NOT_JOINED, conversation_id="c1"),
 ]
 CLIENT_FRAMES: list[dict[str, Any]] = [
     {"type": "authenticate", "token": "t", "timestamp": "whenever"},
-    {"type": "join_conversation", "conversationId": "c1", "afterSeq": 0, "limit": 200},
+    {"type": "join_conversation", "conversationId": "c1", "afterSeq": 0, "afterChange": 0, "limit": 200},
     {"type": "leave_conversation", "conversationId": "c1"},
     {"type": "send_message", "conversationId": "c1", "content": "Bonjour", "tempId": "t", "later": True},
     {"type": "typing_start", "conversationId": "c1"},
     {"type": "typing_stop", "conversationId": "c1"},
-    {"type": "ping", "heads": {"c1": 3}},
+    {"type": "ping", "heads": {"c1": 3}, "changes": {"c1": 2}},
     {"type": "edit_message", "conversationId": "c1", "messageId": "m1", "content": "Salut"},
     {"type": "delete_message", "conversationId": "c1", "messageId": "m1"},
     {"type": "add_reaction", "conversationId": "c1", "messageId": "m1", "emoji": "👍"},
@@ -84,6 +85,9 @@ def common() -> dict[str, Any]:
 
 COMMANDS: list[commands.AnyCommand] = [
     commands.SendMessage(**common(), conversation_id="c1", content="Bonjour", temp_id="t"),
+    commands.EditMessage(**common(), conversation_id="c1", message_id="m1", content="Salut"),
+    commands.DeleteMessage(**common(), conversation_id="c1", message_id="m1"),
+    commands.React(**common(), conversation_id="c1", message_id="m1", emoji="👍", present=True),
     commands.CreateConversation(
         **common(), conversation_id="c1", conversation_type="group", name="Team", member_ids=["bob"]
     ),

@@ -80,12 +80,12 @@ def room_of(size: int) -> tuple[Hub, list[Member], list[Any]]:
     """A room of so many, and the callbacks that end the turn."""
     ends: list[Any] = []
     turn = Turn(ends.append)
-    hub = Hub(lambda *_: None)
+    hub = Hub(lambda *_: None, lambda *_: None)
     members = [Member(f"m{number}", turn) for number in range(size)]
     for member in members:
         hub.add(member)
         hub.begin_join(member, "c")
-        assert hub.finish_join(member, "c", 0) is Join.DONE
+        assert hub.finish_join(member, "c", 0, 0) is Join.DONE
     return hub, members, ends
 
 

@@ -1,8 +1,10 @@
 """The hub keeps every conversation's order, whatever the fan-out brings."""
 
+import json
 from collections.abc import Callable, Sequence
 
 from contracts.errors import CloseCode
+from services.gateway.changes import Changed
 from services.gateway.hub import HELD, Hub, Join
 from services.gateway.outbox import Outbox, Turn
 from services.gateway.recent import Numbered
@@ -50,6 +52,20 @@ class FakeConnection:
         self.end_turn()
         return [int(frame.rsplit(b'"seq":', 1)[1].split(b"}")[0].split(b",")[0]) for frame in self.socket.frames]
 
+    @property
+    def story(self) -> list[tuple[str, int] | tuple[str, int, str | None]]:
+        """Messages, changes and what else was written to it, as `("new", seq)`, `("changed", number, requestId)`."""
+        self.end_turn()
+        frames = [json.loads(frame[frame.index(b"{") :]) for frame in self.socket.frames]
+        return [
+            ("new", frame["message"]["seq"])
+            if frame["type"] == "new_message"
+            else ("changed", frame["message"]["changeSeq"], frame.get("requestId"))
+            if frame["type"] == "message_updated"
+            else (frame["type"], frame["lastChange"])
+            for frame in frames
+        ]
+
 
 class Holes(list[tuple[str, int, int]]):
     """The holes that the hub asked to be healed."""
@@ -62,16 +78,21 @@ def message(seq: int) -> Numbered:
     return Numbered(seq, b'{"seq":%d}' % seq, "sender")
 
 
-def joined(hub: Hub, name: str, head: int) -> FakeConnection:
+def changed(number: int, seq: int = 1, **asked: FakeConnection) -> Changed:
+    body = b'{"seq":%d,"changeSeq":%d}' % (seq, number)
+    return Changed(number, seq, "edited", body, {connection: [request] for request, connection in asked.items()})
+
+
+def joined(hub: Hub, name: str, head: int, change: int = 0) -> FakeConnection:
     connection = FakeConnection(name)
     hub.add(connection)
     hub.begin_join(connection, "c")
-    assert hub.finish_join(connection, "c", head) is Join.DONE
+    assert hub.finish_join(connection, "c", head, change) is Join.DONE
     return connection
 
 
 def test_messages_arrive_in_order_once() -> None:
-    hub = Hub(Holes())
+    hub = Hub(Holes(), Holes())
     one = joined(hub, "one", 2)
     for seq in (1, 2, 3, 3, 4, 2):
         hub.message("c", message(seq))
@@ -80,7 +101,7 @@ def test_messages_arrive_in_order_once() -> None:
 
 def test_a_hole_is_healed_before_what_follows() -> None:
     holes = Holes()
-    hub = Hub(holes)
+    hub = Hub(holes, Holes())
     one = joined(hub, "one", 0)
     hub.message("c", message(3))
     hub.message("c", message(4))
@@ -90,20 +111,20 @@ def test_a_hole_is_healed_before_what_follows() -> None:
 
 
 def test_what_arrives_while_joining_follows_the_replay() -> None:
-    hub = Hub(Holes())
+    hub = Hub(Holes(), Holes())
     joined(hub, "one", 1)
     late = FakeConnection("late")
     hub.add(late)
     hub.begin_join(late, "c")
     for seq in (2, 3, 4):
         hub.message("c", message(seq))
-    assert hub.finish_join(late, "c", 3) is Join.DONE
+    assert hub.finish_join(late, "c", 3, 0) is Join.DONE
     hub.message("c", message(5))
     assert late.seqs == [4, 5]
 
 
 def test_a_replay_that_is_ahead_of_the_fanout_repeats_nothing() -> None:
-    hub = Hub(Holes())
+    hub = Hub(Holes(), Holes())
     one = joined(hub, "one", 1)
     late = joined(hub, "late", 3)
     for seq in (2, 3, 4):
@@ -112,28 +133,28 @@ def test_a_replay_that_is_ahead_of_the_fanout_repeats_nothing() -> None:
 
 
 def test_the_first_join_holds_what_comes_before_its_replay_is_read() -> None:
-    hub = Hub(Holes())
+    hub = Hub(Holes(), Holes())
     one = FakeConnection("one")
     hub.add(one)
     hub.begin_join(one, "c")
     hub.message("c", message(7))
     hub.message("c", message(8))
-    assert hub.finish_join(one, "c", 7) is Join.DONE
+    assert hub.finish_join(one, "c", 7, 0) is Join.DONE
     assert one.seqs == [8]
 
 
 def test_losing_membership_while_joining_ends_the_join() -> None:
-    hub = Hub(Holes())
+    hub = Hub(Holes(), Holes())
     one = FakeConnection("one")
     hub.add(one)
     hub.begin_join(one, "c")
     hub.evict("c", ["one"])
-    assert hub.finish_join(one, "c", 0) is Join.GONE
+    assert hub.finish_join(one, "c", 0, 0) is Join.GONE
     assert hub.rooms == {}
 
 
 def test_nothing_remains_of_a_connection_that_has_gone() -> None:
-    hub = Hub(Holes())
+    hub = Hub(Holes(), Holes())
     one = joined(hub, "one", 0)
     other = FakeConnection("other")
     hub.add(other)
@@ -159,7 +180,7 @@ def test_a_slow_connection_loses_typing_first_and_then_itself() -> None:
 
 
 def test_the_frames_of_a_turn_leave_in_one_write() -> None:
-    hub = Hub(Holes())
+    hub = Hub(Holes(), Holes())
     one = joined(hub, "one", 0)
     for seq in range(1, 9):
         hub.message("c", message(seq))
@@ -183,52 +204,52 @@ def test_more_than_can_be_collected_is_written_at_once() -> None:
 
 def test_two_first_joins_that_read_different_heads_both_get_everything() -> None:
     """What the one has read and the fan-out then brings is dropped, being old; the other must read on."""
-    hub = Hub(Holes())
+    hub = Hub(Holes(), Holes())
     slow, quick = FakeConnection("slow"), FakeConnection("quick")
     for connection in (slow, quick):
         hub.add(connection)
         hub.begin_join(connection, "c")
-    assert hub.finish_join(quick, "c", 7) is Join.DONE
+    assert hub.finish_join(quick, "c", 7, 0) is Join.DONE
     hub.message("c", message(6))
     hub.message("c", message(7))
     hub.message("c", message(8))
-    assert hub.finish_join(slow, "c", 5) is Join.BEHIND
-    assert hub.finish_join(slow, "c", 7) is Join.DONE
+    assert hub.finish_join(slow, "c", 5, 0) is Join.BEHIND
+    assert hub.finish_join(slow, "c", 7, 0) is Join.DONE
     assert slow.seqs == [8]
 
 
 def test_a_join_that_takes_long_in_a_busy_room_reads_on() -> None:
-    hub = Hub(Holes())
+    hub = Hub(Holes(), Holes())
     joined(hub, "one", 0)
     late = FakeConnection("late")
     hub.add(late)
     hub.begin_join(late, "c")
     for seq in range(1, HELD + 2):
         hub.message("c", message(seq))
-    assert hub.finish_join(late, "c", 0) is Join.BEHIND
-    assert hub.finish_join(late, "c", HELD) is Join.DONE
+    assert hub.finish_join(late, "c", 0, 0) is Join.BEHIND
+    assert hub.finish_join(late, "c", HELD, 0) is Join.DONE
     assert late.seqs == [HELD + 1]
 
 
 def test_what_a_join_has_read_and_what_came_after_is_remembered_for_the_next() -> None:
-    hub = Hub(Holes())
+    hub = Hub(Holes(), Holes())
     joined(hub, "one", 3)
-    hub.remember("c", 1, [message(2), message(3)])
+    hub.remember("c", 1, [message(2), message(3)], 0)
     hub.message("c", message(4))
-    assert hub.recent("c", 1, 4) == [message(2), message(3), message(4)]
+    assert hub.recent("c", 1, 4) == ([message(2), message(3), message(4)], 0)
     assert hub.recent("c", 0, 4) is None
     assert hub.recent("c", 1, 5) is None, "5 is stored, and did not come yet"
 
 
 def test_nothing_is_remembered_that_would_leave_a_hole() -> None:
     holes = Holes()
-    hub = Hub(holes)
+    hub = Hub(holes, Holes())
     joined(hub, "one", 3)
-    hub.remember("c", 1, [message(2)])
+    hub.remember("c", 1, [message(2)], 0)
     assert hub.recent("c", 1, 2) is None, "3 was delivered before, and will not come again"
-    hub.remember("c", 1, [message(2), message(3), message(4)])
+    hub.remember("c", 1, [message(2), message(3), message(4)], 0)
     assert hub.recent("c", 1, 4) is None, "4 will come again"
-    hub.remember("c", 2, [message(3)])
+    hub.remember("c", 2, [message(3)], 0)
     hub.message("c", message(9))
     hub.give_up("c", 8)
     assert hub.recent("c", 2, 9) is None
@@ -236,16 +257,143 @@ def test_nothing_is_remembered_that_would_leave_a_hole() -> None:
 
 
 def test_nothing_is_remembered_of_a_room_without_a_member_and_all_is_forgotten_with_the_last() -> None:
-    hub = Hub(Holes())
-    hub.remember("c", 0, [message(1)])
+    hub = Hub(Holes(), Holes())
+    hub.remember("c", 0, [message(1)], 0)
     first = FakeConnection("first")
     hub.add(first)
     hub.begin_join(first, "c")
-    hub.remember("c", 0, [message(1)])
-    assert hub.finish_join(first, "c", 1) is Join.DONE
+    hub.remember("c", 0, [message(1)], 0)
+    assert hub.finish_join(first, "c", 1, 0) is Join.DONE
     assert hub.recent("c", 0, 1) is None
-    hub.remember("c", 0, [message(1)])
-    assert hub.recent("c", 0, 1) == [message(1)]
+    hub.remember("c", 0, [message(1)], 0)
+    assert hub.recent("c", 0, 1) == ([message(1)], 0)
     hub.leave(first, "c")
     joined(hub, "second", 1)
     assert hub.recent("c", 0, 1) is None
+
+
+# ------------------------------------------------------------------------------------------------ changes
+
+
+def test_changes_arrive_in_order_once_after_their_messages() -> None:
+    holes = Holes()
+    hub = Hub(holes, Holes())
+    one = joined(hub, "one", 1)
+    for number in (1, 1, 2):
+        hub.change("c", changed(number))
+    hub.change("c", changed(3, seq=2))
+    assert (one.story, holes) == ([("changed", 1, None), ("changed", 2, None)], [("c", 1, 3)])
+    hub.fill("c", [message(2)])
+    assert one.story[2:] == [("new", 2), ("changed", 3, None)]
+
+
+def test_a_hole_among_changes_is_healed_before_what_follows() -> None:
+    holes = Holes()
+    hub = Hub(Holes(), holes)
+    one = joined(hub, "one", 5)
+    hub.change("c", changed(4))
+    hub.change("c", changed(5))
+    assert (one.story, holes) == ([], [("c", 0, 4)])
+    hub.fill_changes("c", [changed(2, seq=3)], 3)
+    assert one.story == [("changed", 2, None), ("changed", 4, None), ("changed", 5, None)]
+    hub.behind_changes("c", 5)
+    hub.behind_changes("c", 7)
+    assert holes == [("c", 0, 4), ("c", 5, 8)]
+
+
+def test_whoever_asked_is_answered_once_in_the_order_of_the_room() -> None:
+    hub = Hub(Holes(), Holes())
+    one, other = joined(hub, "one", 1), joined(hub, "other", 1)
+    away = FakeConnection("away")
+    hub.add(away)
+    hub.change("c", changed(2, r2=one, r3=away))
+    assert (one.story, away.story) == ([], []), "1 comes first"
+    hub.change("c", changed(1))
+    assert one.story == [("changed", 1, None), ("changed", 2, "r2")]
+    assert other.story == [("changed", 1, None), ("changed", 2, None)]
+    assert away.story == [("changed", 2, "r3")]
+
+
+def test_whoever_asks_for_what_was_told_already_is_answered() -> None:
+    hub = Hub(Holes(), Holes())
+    one, other = joined(hub, "one", 1, change=3), joined(hub, "other", 1, change=3)
+    hub.change("c", changed(3, r=one))
+    hub.change("nowhere", changed(1, r2=one))
+    assert (one.story, other.story) == ([("changed", 3, "r"), ("changed", 1, "r2")], [])
+
+
+def test_nobody_waits_for_an_answer_in_a_room_that_ends_or_gives_up() -> None:
+    hub = Hub(Holes(), Holes())
+    one, other = joined(hub, "one", 1), joined(hub, "other", 1)
+    hub.change("c", changed(5, r=other))
+    hub.leave(one, "c")
+    hub.leave(other, "c")
+    assert other.story == [("changed", 5, "r")]
+    third = joined(hub, "third", 1)
+    hub.change("c", changed(5, r=other))
+    hub.give_up_changes("c", 6)
+    hub.change("c", changed(7))
+    assert other.story == [("changed", 5, "r")] * 2
+    assert third.story == [("resync", 6), ("changed", 7, None)]
+
+
+def test_changes_that_arrive_while_joining_follow_the_replay() -> None:
+    hub = Hub(Holes(), Holes())
+    joined(hub, "one", 1)
+    late = FakeConnection("late")
+    hub.add(late)
+    hub.begin_join(late, "c")
+    hub.change("c", changed(1))
+    hub.change("c", changed(2))
+    hub.message("c", message(2))
+    hub.change("c", changed(3, seq=2))
+    assert hub.finish_join(late, "c", 1, 1) is Join.DONE
+    hub.change("c", changed(4))
+    assert late.story == [("changed", 2, None), ("new", 2), ("changed", 3, None), ("changed", 4, None)]
+
+
+def test_a_replay_with_changes_that_did_not_come_yet_repeats_none() -> None:
+    hub = Hub(Holes(), Holes())
+    one = joined(hub, "one", 1)
+    late = joined(hub, "late", 1, change=2)
+    for number in (1, 2, 3):
+        hub.change("c", changed(number))
+    assert [number for _, number, *_ in one.story] == [1, 2, 3]
+    assert [number for _, number, *_ in late.story] == [3]
+
+
+def test_two_first_joins_that_read_different_changes_both_get_everything() -> None:
+    hub = Hub(Holes(), Holes())
+    slow, quick = FakeConnection("slow"), FakeConnection("quick")
+    for connection in (slow, quick):
+        hub.add(connection)
+        hub.begin_join(connection, "c")
+    hub.change("c", changed(4))
+    hub.change("c", changed(6))
+    assert hub.finish_join(quick, "c", 1, 5) is Join.DONE
+    assert hub.finish_join(slow, "c", 1, 3) is Join.BEHIND
+    assert hub.finish_join(slow, "c", 1, 5) is Join.DONE
+    assert (quick.story, slow.story) == ([("changed", 6, None)], [("changed", 6, None)])
+
+
+def test_a_join_that_takes_long_while_much_changes_reads_on() -> None:
+    hub = Hub(Holes(), Holes())
+    joined(hub, "one", 1)
+    late = FakeConnection("late")
+    hub.add(late)
+    hub.begin_join(late, "c")
+    for number in range(1, HELD + 2):
+        hub.change("c", changed(number))
+    assert hub.finish_join(late, "c", 1, 0) is Join.BEHIND
+    assert hub.finish_join(late, "c", 1, HELD + 1) is Join.DONE
+    assert late.story == []
+
+
+def test_what_is_remembered_for_the_next_has_the_changes_that_were_delivered() -> None:
+    hub = Hub(Holes(), Holes())
+    joined(hub, "one", 2, change=1)
+    hub.remember("c", 0, [message(1), message(2)], 1)
+    hub.change("c", changed(2, seq=2))
+    assert hub.recent("c", 0, 2) == ([message(1), message(2)._replace(body=changed(2, seq=2).body)], 2)
+    hub.remember("c", 0, [message(1), message(2)], 1)
+    assert hub.recent("c", 1, 2) == ([message(2)._replace(body=changed(2, seq=2).body)], 2), "those are older"

@@ -20,7 +20,7 @@ class Viewer:
 
 @pytest.fixture
 def hub() -> Hub:
-    return Hub(heal=lambda *_: None)
+    return Hub(lambda *_: None, lambda *_: None)
 
 
 @pytest.fixture
