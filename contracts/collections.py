@@ -71,7 +71,7 @@ MESSAGES = Collection(
 EDITS = Collection(
     "edits",
     "persister",
-    (Index("conversation_message", (("conversationId", 1), ("messageId", 1), ("at", 1))),),
+    (Index("conversation_message", (("conversationId", 1), ("messageId", 1), ("at", 1), ("_id", 1))),),
 )
 CONVERSATIONS = Collection(
     "conversations",

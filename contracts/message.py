@@ -56,6 +56,13 @@ class Replies(Shape):
 Change = Literal["edited", "deleted", "reactions"]
 
 
+class Edit(Shape):
+    """What a message said until it was edited, at that moment."""
+
+    content: str
+    at: Instant
+
+
 class Message(Shape):
     """A stored message. `tempId` travels beside it, to its sender only.
 

@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from contracts.errors import CloseCode
 from services import health, mongo
 from services.amqp import Broker
-from services.gateway import administration, api, page, problems, searching
+from services.gateway import administration, api, message_calls, page, problems, searching
 from services.gateway.auth import Verifier
 from services.gateway.egress import Egress
 from services.gateway.history import History
@@ -83,6 +83,7 @@ def create_app(settings: Settings) -> FastAPI:
     problems.install(app)
     app.include_router(api.router)
     app.include_router(administration.router)
+    app.include_router(message_calls.router)
     app.include_router(searching.router)
     app.include_router(api.development)
     if settings.allowed_origins:

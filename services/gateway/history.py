@@ -12,7 +12,7 @@ from contracts import collections, limits, rights
 from contracts.conversation import AuditEntry, Channel, Conversation, Member, Pin, Profile, is_archived
 from contracts.errors import ErrorCode, Refusal
 from contracts.events import Read
-from contracts.message import Message
+from contracts.message import Edit, Message
 from contracts.presence import Chosen
 from services.gateway.changes import Changed
 from services.gateway.gathering import Gathered
@@ -47,6 +47,7 @@ class History:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._messages = database[collections.MESSAGES.name]
+        self._edits = database[collections.EDITS.name]
         self._conversations = database[collections.CONVERSATIONS.name]
         self._memberships = database[collections.MEMBERSHIPS.name]
         self._presence = database[collections.PRESENCE.name]
@@ -144,6 +145,19 @@ class History:
         query = {"conversationId": conversation_id, "replyTo": message_id, "seq": {"$gt": above}}
         cursor = self._messages.find(query, HIDDEN).sort("seq", 1).limit(limit)
         return [to_message(document, viewer) async for document in cursor]
+
+    async def edits(
+        self, conversation_id: str, message_id: str, limit: int, cursor: tuple[datetime, str] | None
+    ) -> tuple[list[Edit], tuple[datetime, str] | None]:
+        """A page of what a message said before, oldest first, and where the next one begins."""
+        query: dict[str, Any] = {"conversationId": conversation_id, "messageId": message_id}
+        if cursor is not None:
+            at, last_id = cursor
+            query["$or"] = [{"at": {"$gt": at}}, {"at": at, "_id": {"$gt": last_id}}]
+        found = await self._edits.find(query).sort([("at", 1), ("_id", 1)]).limit(limit + 1).to_list(None)
+        page = found[:limit]
+        following = (page[-1]["at"], page[-1]["_id"]) if len(found) > limit else None
+        return [Edit(content=row["content"], at=row["at"]) for row in page], following
 
     # ---------------------------------------------------------------------------------- conversations, members
 
@@ -249,7 +263,7 @@ class History:
         """Those of these memberships' conversations that are archived. Nobody's messages are read for who archives none."""
         perhaps = [conversation_id for conversation_id, m in mine.items() if m.get("archivedSeq") is not None]
         fronts = await self.fronts(perhaps) if perhaps else {}
-        return {c for c in perhaps if is_archived(mine[c]["archivedSeq"], mine[c]["muted"], fronts[c].seq)}
+        return {c for c in perhaps if is_archived(mine[c]["archivedSeq"], mine[c]["muted"], fronts.get(c, Front()).seq)}
 
     async def members(
         self, conversation_id: str, limit: int, cursor: tuple[datetime, str] | None

@@ -129,13 +129,11 @@ class Consumer:
         """Messages together, reactions, reads and people too, anything else by itself, each told before the next begins."""
         for is_message, run in itertools.groupby(batch, key=lambda c: isinstance(c, commands.SendMessage)):
             part = list(run)
-            if is_message:
-                # One AMQP message may hold many commands, so a batch of messages may be too much for one write.
+            if is_message or {command.type for command in part} in TOGETHER:
+                # One AMQP message may hold many commands, so a batch of them may be too much for one write.
                 for start in range(0, len(part), self._settings.batch_size):
                     some = part[start : start + self._settings.batch_size]
-                    await self._publish(some, await self._send(some))
-            elif {command.type for command in part} in TOGETHER:
-                await self._publish(part, await self._together(part))
+                    await self._publish(some, await (self._send(some) if is_message else self._together(some)))
             else:
                 for command in part:
                     await self._publish([command], {command.id: await self._one(command)})

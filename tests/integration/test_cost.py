@@ -16,7 +16,7 @@ from motor.motor_asyncio import AsyncIOMotorClient
 from websockets.frames import Frame, Opcode
 
 from contracts import events, fanout, frames
-from contracts.commands import MarkRead
+from contracts.commands import DeleteMessage, EditMessage, MarkRead, React
 from contracts.shape import now
 from services import mongo
 from services.amqp import Channel, Outgoing
@@ -25,6 +25,7 @@ from services.gateway.history import History
 from services.gateway.settings import Settings as GatewaySettings
 from services.mongo import Database, Front, to_message
 from services.notifier.recipients import notifications
+from services.persister.message_changes import delete, edit, react_all
 from services.persister.messages import send_all
 from services.persister.reads import mark_all
 from services.persister.rooms import Rooms
@@ -299,6 +300,7 @@ async def crowd(database: Database) -> Crowd:
                     "createdAt": moment + timedelta(seconds=seq),
                     "tempId": f"t{seq}",
                     "tempHash": "0",
+                    **({"changeSeq": seq // 5, "change": {"kind": "edited", "at": moment}} if seq % 5 == 0 else {}),
                 }
                 for seq in range(1, STORED + 1)
             ]
@@ -316,6 +318,7 @@ def _reads(history: History, crowd: Crowd, message_id: str) -> list[Awaitable[An
         history.fronts(some),
         history.changed(cid, 0, 10, 25),
         history.changed(cid, 0, 10, 25, 100),
+        history.edits(cid, message_id, 10, None),
         history.replay(cid, STORED - 10),
         history.replay(cid, 100, 126),
         history.missed(cid, 100, 126),
@@ -376,6 +379,11 @@ async def test_the_persister_examines_what_it_returns(counted: tuple[Database, R
         make_command(MarkRead, conversation_id=crowd.conversations[n], actor=crowd.people[n * 7 % PEOPLE], seq=STORED)
         for n in range(10)
     ]
+    about = {"conversation_id": crowd.one, "message_id": target["_id"], "actor": target["senderId"]}
+    changing = Rooms()
+    await react_all(database, changing, [make_command(React, emoji=e, present=True, **about) for e in "👍🎉"])
+    await edit(database, changing, make_command(EditMessage, content="other", **about), 0)
+    await delete(database, changing, make_command(DeleteMessage, **about), 0)
     rooms, seen = Rooms(), len(trips.commands)
     await rooms.load_sizes(database, crowd.conversations)
     del trips.commands[seen:]  # it counts the members up to a bound, in the index, and remembers

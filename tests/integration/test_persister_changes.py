@@ -52,13 +52,13 @@ def react(message: SendMessage, emoji: str, actor: str = "alice", present: bool 
     )
 
 
-async def carry_out(settings: Settings, database: Database, tap: Tap, *batch: AnyCommand, **kwargs: Any) -> None:
-    """Each in an AMQP message of its own."""
-    async with Persister(settings, database, **kwargs) as persister:
+async def carry_out(settings: Settings, database: Database, tap: Tap, *batch: AnyCommand) -> None:
+    """Each in an AMQP message of its own, and what they bring about."""
+    async with Persister(settings, database):
         for command in batch:
             await tap.publish(command)
-        await persister.acknowledged(len(batch))
-    await tap.caught_up()
+        for _ in range(2):
+            await tap.all_handled()
 
 
 async def stored(database: Database, command: SendMessage) -> dict[str, Any]:
@@ -296,17 +296,12 @@ async def test_whatever_step_goes_wrong_the_change_is_stored_once_and_told(
         conversation = await store_conversation(database, PEOPLE)
         message = make_message(conversation, "before", temp_id="t")
         command, before = change(message), edit(message, "earlier")
-        fault = Fault(kind)
-        async with Persister(settings, database, fault) as persister:
-            await tap.publish(message)
-            await tap.publish(before)
-            await tap.all_handled()
-            await persister.acknowledged(3)
-            fault.arm(step)
+        await carry_out(settings, database, tap, message, before)
+        async with Persister(settings, database, Fault(kind, step)) as persister:
             await tap.publish(command)
-            happened = await persister.acknowledged_or_faulty(4)
+            happened = await persister.acknowledged_or_faulty()
             if kind != "dies":
-                await persister.acknowledged(4)
+                await persister.acknowledged(1)
         async with Persister(settings, database):
             await tap.all_handled()
         document = await stored(database, message)
@@ -336,8 +331,8 @@ async def test_two_persisters_that_believe_they_have_a_partition_are_fenced(
         # The same commands reach both, each by its own queue, as if both had the partition.
         other = settings.model_copy(update={"prefix": f"{new_id()[:8]}."})
         second = await stack.enter_async_context(Tap(other.amqp_url, other.topology))
-        one = await stack.enter_async_context(Persister(settings, database))
-        two = await stack.enter_async_context(Persister(other, database))
+        await stack.enter_async_context(Persister(settings, database))
+        await stack.enter_async_context(Persister(other, database))
         await tap.publish(*messages)
         await tap.all_handled()
         for tapped, clicker, texts in ((tap, "alice", "ab"), (second, "bob", "cd")):
@@ -345,9 +340,8 @@ async def test_two_persisters_that_believe_they_have_a_partition_are_fenced(
                 await tapped.publish(react(message, "👍", clicker))
             for text in texts:
                 await tapped.publish(edit(messages[0], text))
-        await one.acknowledged(2 + 6)
-        await two.acknowledged(6)
-    await tap.caught_up()
+        for tapped in (tap, second):
+            await tapped.all_handled()
     documents = [await stored(database, message) for message in messages]
     assert [sorted(document["reactions"]["👍"]) for document in documents] == [["alice", "bob"]] * 4
     numbers = [document["changeSeq"] for document in documents]
@@ -361,10 +355,8 @@ async def test_two_persisters_that_believe_they_have_a_partition_are_fenced(
 async def test_the_edits_of_a_deleted_conversation_are_erased(settings: Settings, database: Database, tap: Tap) -> None:
     conversation = await store_conversation(database, PEOPLE)
     message = make_message(conversation, "one")
-    async with Persister(settings, database) as persister:
-        await tap.publish(message)
-        await tap.publish(edit(message, "two"))
-        await tap.publish(make_command(DeleteConversation, conversation_id=conversation))
-        await persister.acknowledged(5)  # with two purges
+    deletion = make_command(DeleteConversation, conversation_id=conversation)
+    await carry_out(settings, database, tap, message, edit(message, "two"), deletion)
+    await carry_out(settings, database, tap)  # with the last purge
     assert await database.messages.count_documents({}) == 0
     assert await database.edits.count_documents({}) == 0

@@ -18,6 +18,7 @@ from contextlib import asynccontextmanager
 from itertools import pairwise
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import quote
 from uuid import uuid4
 
 import httpx
@@ -109,13 +110,15 @@ class ChatClient:
         self.connection_id = answer["connectionId"]
         return answer
 
-    async def join(self, cid: str, after_seq: int | None = None, limit: int | None = None) -> Frame:
+    async def join(
+        self, cid: str, after_seq: int | None = None, limit: int | None = None, after_change: int | None = None
+    ) -> Frame:
         """Join and return `joined_conversation`; the messages after it are `new_message` frames.
 
         Raises:
             SendRefused: on `error`.
         """
-        optional = {"afterSeq": after_seq, "limit": limit}
+        optional = {"afterSeq": after_seq, "limit": limit, "afterChange": after_change}
         return await self.ask(
             {
                 "type": "join_conversation",
@@ -129,9 +132,31 @@ class ChatClient:
         """Leave and return `left_conversation`."""
         return await self.ask({"type": "leave_conversation", "conversationId": cid}, "left_conversation")
 
-    async def ping(self, heads: dict[str, int] | None = None) -> Frame:
+    async def ping(self, heads: dict[str, int] | None = None, changes: dict[str, int] | None = None) -> Frame:
         """The application's ping; returns `pong`."""
-        return await self.ask({"type": "ping", **({"heads": heads} if heads is not None else {})}, "pong")
+        held = {name: value for name, value in (("heads", heads), ("changes", changes)) if value is not None}
+        return await self.ask({"type": "ping", **held}, "pong")
+
+    async def change(self, type: str, cid: str, message_id: str, **fields: Any) -> Frame:
+        """`edit_message`, `delete_message`, `add_reaction`, `remove_reaction`; returns `message_updated`.
+
+        Raises:
+            SendRefused: on `error`.
+        """
+        frame = {"type": type, "conversationId": cid, "messageId": message_id, **fields}
+        return await self.ask(frame, "message_updated", timeout=15)
+
+    async def edit(self, cid: str, message_id: str, content: str) -> Frame:
+        """Another content."""
+        return await self.change("edit_message", cid, message_id, content=content)
+
+    async def delete(self, cid: str, message_id: str) -> Frame:
+        """Empty it."""
+        return await self.change("delete_message", cid, message_id)
+
+    async def react(self, cid: str, message_id: str, emoji: str, present: bool = True) -> Frame:
+        """Put an emoji on it, or take it back."""
+        return await self.change("add_reaction" if present else "remove_reaction", cid, message_id, emoji=emoji)
 
     async def ask(self, frame: Frame, answer: str, timeout: float = TIMEOUT) -> Frame:
         """Send a frame with a `requestId` and return the answer that echoes it.
@@ -237,6 +262,31 @@ class ChatClient:
     def contents(self, cid: str) -> list[str]:
         """Their contents."""
         return [message["content"] for message in self.messages(cid)]
+
+    def changes(self, cid: str) -> list[Frame]:
+        """Every `message_updated` of a conversation so far, in the order received."""
+        return [
+            frame
+            for frame in self.received
+            if frame["type"] == "message_updated" and frame["message"]["conversationId"] == cid
+        ]
+
+    def state(self, cid: str) -> dict[int, Frame]:
+        """Each message of a conversation by its seq, as it is after all frames so far."""
+        held: dict[int, Frame] = {}
+        for frame in self.received:
+            message = frame.get("message", {})
+            if frame["type"] not in ("new_message", "message_updated") or message["conversationId"] != cid:
+                continue
+            known = held.get(message["seq"])
+            if known is None or message.get("changeSeq", 0) >= known.get("changeSeq", 0):
+                held[message["seq"]] = {name: value for name, value in message.items() if name != "tempId"}
+        return held
+
+    def last_change(self, cid: str) -> int:
+        """Up to which change it knows everything, when all that follows its joins has come."""
+        joins = [frame.get("lastChange", 0) for frame in self.received if frame.get("conversationId") == cid]
+        return max([0, *joins, *(frame["message"].get("changeSeq", 0) for frame in self.changes(cid))])
 
     def check_order(self, cid: str | None = None) -> None:
         """The seqs received rise, without holes and without repeats; of one conversation, or of each."""
@@ -410,6 +460,27 @@ class Rest:
         headers = {"Idempotency-Key": key} if key else {}
         body = {"content": content, **more}
         return await self._call("POST", f"/api/conversations/{cid}/messages", json=body, headers=headers)
+
+    async def message(self, cid: str, message_id: str) -> Frame:
+        """One message."""
+        return await self._call("GET", f"/api/conversations/{cid}/messages/{message_id}")
+
+    async def edit(self, cid: str, message_id: str, content: str) -> Frame:
+        """Another content; the message after it."""
+        return await self._call("PATCH", f"/api/conversations/{cid}/messages/{message_id}", json={"content": content})
+
+    async def delete_message(self, cid: str, message_id: str) -> None:
+        """Empty a message."""
+        await self._call("DELETE", f"/api/conversations/{cid}/messages/{message_id}")
+
+    async def react(self, cid: str, message_id: str, emoji: str, present: bool = True) -> Frame:
+        """Put an emoji on a message, or take it back; the message after it."""
+        path = f"/api/conversations/{cid}/messages/{message_id}/reactions/{quote(emoji)}"
+        return await self._call("PUT" if present else "DELETE", path)
+
+    async def edits(self, cid: str, message_id: str, **query: Any) -> Frame:
+        """A page of what a message said before."""
+        return await self._call("GET", f"/api/conversations/{cid}/messages/{message_id}/edits", params=query)
 
     async def mark_read(self, cid: str, seq: int) -> Frame:
         """How far this user has read after it."""

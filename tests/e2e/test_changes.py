@@ -1,0 +1,112 @@
+"""What devices make of their frames is what a fresh client fetches, after any mix of sends and changes on all gateways."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from random import Random
+from uuid import uuid4
+
+import pytest
+
+from tests.e2e.conftest import Two
+from tests.support.chat_client import ChatClient, Frame, Rest, SendRefused
+from tests.support.eventually import eventually
+from tests.support.system import System
+
+pytestmark = pytest.mark.e2e
+STEPS = 80
+EMOJIS = ("👍", "🎉", "❤️", "👩🏽‍🚀", "🇫🇷")
+
+
+def stored(messages: list[Frame]) -> dict[int, Frame]:
+    """By number, without what is for the sender alone."""
+    return {m["seq"]: {name: value for name, value in m.items() if name != "tempId"} for m in messages}
+
+
+async def test_two_people_on_two_gateways(two: Two) -> None:
+    for client in (two.alice, two.bob):
+        await client.join(two.cid)
+    sent = await two.alice.send(two.cid, "helo")
+    mine = sent["messageId"]
+    await two.alice.edit(two.cid, mine, "hello")
+    await two.bob.expect("message_updated", message={"id": mine, "content": "hello"}, change="edited")
+    await two.bob.react(two.cid, mine, "👍")
+    await two.alice.expect("message_updated", message={"id": mine, "reactions": {"👍": [two.bob_rest.user_id]}})
+    with pytest.raises(SendRefused) as refused:
+        await two.bob.delete(two.cid, mine)
+    assert refused.value.code == "FORBIDDEN"
+    theirs = await two.bob_rest.send(two.cid, "spam")
+    await two.alice_rest.delete_message(two.cid, theirs["id"])
+    await two.bob.expect("message_updated", message={"id": theirs["id"], "content": "", "isDeleted": True})
+    assert (await two.bob_rest.conversation(two.cid))["lastMessage"]["isDeleted"]
+    for client in (two.alice, two.bob):
+        assert client.state(two.cid) == stored(await two.alice_rest.all_messages(two.cid))
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("seed", [1, 2, 3])
+async def test_devices_and_rest_agree(system: System, seed: int) -> None:
+    random = Random(seed)
+    unique = uuid4().hex[:6]
+    async with AsyncExitStack() as stack:
+        rests = [await stack.enter_async_context(Rest(system.gateways[number % 2].url)) for number in range(3)]
+        tokens = [await rest.login(f"{name} {unique}") for name, rest in zip("ABC", rests, strict=True)]
+        cid = (await rests[0].create_conversation([rest.user_id for rest in rests[1:]], "Room"))["id"]
+        people: list[list[ChatClient]] = [
+            [await stack.enter_async_context(ChatClient.connect(gateway.ws, token)) for gateway in system.gateways]
+            for token in tokens
+        ]
+        devices = [client for mine in people for client in mine]
+        for client in devices:
+            await client.join(cid)
+        messages = [(await rests[number % 3].send(cid, f"m{number}"))["id"] for number in range(6)]
+
+        async def act(who: int) -> None:
+            """Something, as one person, on any of their devices; refusals are part of life."""
+            client, message = random.choice(people[who]), random.choice(messages)
+            try:
+                match random.randrange(12):
+                    case 0 | 1 | 2:
+                        messages.append((await client.send(cid, f"later {len(messages)}"))["messageId"])
+                    case 3 | 4:
+                        await client.edit(cid, message, f"edited {random.random()}")
+                    case 5:
+                        await client.delete(cid, message)
+                    case 6:
+                        await rests[who].http.put(f"/api/conversations/{cid}/messages/{message}/reactions/👍")
+                    case _:
+                        await client.react(cid, message, random.choice(EMOJIS), random.random() < 0.7)
+            except SendRefused as refused:
+                if refused.code not in ("FORBIDDEN", "NOT_FOUND"):
+                    raise
+
+        async def live(who: int) -> None:
+            for _ in range(STEPS):
+                await act(who)
+
+        lives = [asyncio.create_task(live(who)) for who in range(3)]
+        # One device goes and comes back elsewhere, again and again, with what it held.
+        held, change = 0, 0
+        kept: dict[int, Frame] = {}
+        while not all(task.done() for task in lives):
+            gateway = random.choice(system.gateways)
+            async with ChatClient.connect(gateway.ws, tokens[0]) as client:
+                await client.join(cid, after_seq=held, after_change=change)
+                await client.ping()
+                held, change = max(held, *client.state(cid), 0), max(change, client.last_change(cid))
+                kept |= client.state(cid)
+        await asyncio.gather(*lives)
+        final = stored(await rests[0].all_messages(cid))
+
+        async def agree() -> None:
+            for client in devices:
+                assert client.state(cid) == final
+
+        await eventually(agree)
+        async with ChatClient.connect(system.gateways[1].ws, tokens[0]) as client:
+            await client.join(cid, after_seq=held, after_change=change)
+            await client.ping()
+            assert kept | client.state(cid) == final, "what was kept, and what came since"
+        for client in devices:
+            client.check_complete(cid, 1, len(final))
+            told = [f["message"]["changeSeq"] for f in client.changes(cid) if "requestId" not in f]
+            assert told == sorted(set(told))
