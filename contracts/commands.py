@@ -62,10 +62,12 @@ class AboutMessage(Command):
 
 
 class EditMessage(AboutMessage):
-    """Give one's own message another content, which is trimmed already."""
+    """Give one's own message another content, which is trimmed already; its mentions stay unless they are given."""
 
     type: Literal["message.edit"] = "message.edit"
     content: Annotated[str, Field(max_length=limits.CONTENT_LENGTH)]
+    mentions: Annotated[list[Id], Field(max_length=limits.MENTIONS)] | None = optional()
+    mention_all: bool | None = optional()
 
 
 class DeleteMessage(AboutMessage):

@@ -97,10 +97,12 @@ class Ping(ClientFrame):
 
 
 class EditMessage(AboutMessage):
-    """A new content for one's own message."""
+    """A new content for one's own message. Its mentions stay what they are, unless they are given."""
 
     type: Literal["edit_message"]
     content: str
+    mentions: Annotated[list[Id], Field(max_length=limits.MENTIONS)] | None = optional()
+    mention_all: bool | None = optional()
 
 
 class DeleteMessage(AboutMessage):

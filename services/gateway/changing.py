@@ -53,7 +53,9 @@ class Changing:
         }
         match frame:
             case frames.EditMessage():
-                return EditMessage(**common, content=frame.content)
+                return EditMessage(
+                    **common, content=frame.content, mentions=frame.mentions, mention_all=frame.mention_all
+                )
             case frames.DeleteMessage():
                 return DeleteMessage(**common)
             case frames.AddReaction() | frames.RemoveReaction():

@@ -5,12 +5,13 @@ from typing import Annotated
 
 from emoji import is_emoji
 from fastapi import APIRouter, Path, Response
+from pydantic import Field
 
 from contracts import limits
 from contracts.commands import DeleteMessage, EditMessage, React
 from contracts.errors import ErrorCode, Refusal
 from contracts.message import Edit, Message
-from contracts.shape import Id, Shape
+from contracts.shape import Id, Shape, optional
 from services.gateway.auth import Identity
 from services.gateway.bodies import strict_route
 from services.gateway.calls import (
@@ -35,9 +36,11 @@ from services.gateway.session import new_content_of
 
 
 class NewContent(Shape):
-    """What a message is to say instead."""
+    """What a message is to say instead; whom it mentions stays, unless that is given too."""
 
     content: str
+    mentions: Annotated[list[Id], Field(max_length=limits.MENTIONS)] | None = optional()
+    mention_all: bool | None = optional()
 
 
 class Edits(Shape):
@@ -68,6 +71,8 @@ async def edit(
             conversation_id=conversation_id,
             message_id=message_id,
             content=new_content_of(body.content),
+            mentions=body.mentions,
+            mention_all=body.mention_all,
         )
     )
     return await _respond(gateway, caller, conversation_id, message_id)

@@ -4,13 +4,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from contracts import collections, rights
-from contracts.commands import SendMessage
+from contracts.commands import EditMessage, SendMessage
 from contracts.errors import Refusal
 from services.mongo import Database
 from services.persister.rooms import Rooms
 
+Mentioning = SendMessage | EditMessage
 
-async def load(database: Database, rooms: Rooms, commands: Sequence[SendMessage]) -> dict[str, Refusal]:
+
+async def load(database: Database, rooms: Rooms, commands: Sequence[Mentioning]) -> dict[str, Refusal]:
     """Know who of those mentioned is a member; why some may not mention everybody, by the command's id.
 
     Whether the senders are members must be known already.
@@ -22,7 +24,7 @@ async def load(database: Database, rooms: Rooms, commands: Sequence[SendMessage]
     return await _refusals(database, to_all) if to_all else {}
 
 
-def fields_of(command: SendMessage, rooms: Rooms) -> dict[str, Any]:
+def fields_of(command: Mentioning, rooms: Rooms) -> dict[str, Any]:
     """What is stored with a message of its mentions: nothing, for most."""
     fields: dict[str, Any] = {}
     named = [user for user in dict.fromkeys(command.mentions or ()) if rooms.is_member(command.conversation_id, user)]
@@ -33,7 +35,7 @@ def fields_of(command: SendMessage, rooms: Rooms) -> dict[str, Any]:
     return fields
 
 
-async def _refusals(database: Database, commands: Sequence[SendMessage]) -> dict[str, Refusal]:
+async def _refusals(database: Database, commands: Sequence[Mentioning]) -> dict[str, Refusal]:
     """Their senders' roles are read each time: it is rare, and they change."""
     conversations = database[collections.CONVERSATIONS.name]
     memberships = database[collections.MEMBERSHIPS.name]
@@ -51,5 +53,5 @@ async def _refusals(database: Database, commands: Sequence[SendMessage]) -> dict
     return refusals
 
 
-def _sender(command: SendMessage) -> tuple[str, str]:
+def _sender(command: Mentioning) -> tuple[str, str]:
     return command.conversation_id, command.actor.user_id

@@ -25,7 +25,7 @@ from contracts.ids import change_event_id
 from contracts.message import Change
 from contracts.shape import now
 from services.mongo import Database, encode_message
-from services.persister import metrics, reactions, search_index, threads
+from services.persister import mentions, metrics, reactions, search_index, threads
 from services.persister.messages import DUPLICATE_KEY
 from services.persister.outcome import Outcome, refused
 from services.persister.rooms import Contended, Rooms
@@ -64,7 +64,10 @@ async def edit(database: Database, rooms: Rooms, command: EditMessage, limit: fl
         await database[collections.EDITS.name].delete_one({"_id": command.id})  # of a try that another one overtook
         raise Refusal(ErrorCode.NOT_FOUND, DELETED)
     earlier = message.get("change", {}).get("edits", [])
-    if command.id in earlier or message["content"] == command.content:
+    if command.id in earlier:
+        return _reworded(message, command)
+    fields, gone = await _wording(database, rooms, command)
+    if all(message.get(name) == value for name, value in fields.items()) and not any(name in message for name in gone):
         return _reworded(message, command)
     moment = now()
     _in_time(command, moment)
@@ -74,9 +77,23 @@ async def edit(database: Database, rooms: Rooms, command: EditMessage, limit: fl
         raise Refusal(ErrorCode.CONTENT_EMPTY)
     await _keep(database, command, message, moment)
     note = {"edits": [*earlier, command.id][-EARLIER:]}
-    draft = Draft(message, "edited", {"content": command.content, "editedAt": moment}, note=note)
+    draft = Draft(message, "edited", {**fields, "editedAt": moment}, gone, note)
     (stored,) = await _store(database, rooms, [draft], moment)
     return _reworded(stored, command)
+
+
+async def _wording(database: Database, rooms: Rooms, command: EditMessage) -> tuple[Document, list[str]]:
+    """The fields that an edit asks for, and those that it takes away. Raises Refusal: FORBIDDEN, to mention everybody."""
+    fields: Document = {"content": command.content}
+    asked = {"mentions": command.mentions, "mentionAll": command.mention_all}
+    if all(value is None for value in asked.values()):
+        return fields, []
+    await rooms.load(database, [(command.conversation_id, command.actor.user_id)])
+    refusals = await mentions.load(database, rooms, [command])
+    if command.id in refusals:
+        raise refusals[command.id]
+    fields |= mentions.fields_of(command, rooms)
+    return fields, [name for name, value in asked.items() if value is not None and name not in fields]
 
 
 async def delete(database: Database, rooms: Rooms, command: DeleteMessage, limit: float) -> Outcome:

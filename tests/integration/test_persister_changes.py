@@ -120,6 +120,27 @@ async def test_an_edit_replaces_the_content_and_keeps_the_former(
     assert told(tap, conversation) == [(1, "edited"), (2, "edited"), (2, "edited")]
 
 
+async def test_an_edit_may_change_who_is_mentioned(settings: Settings, database: Database, tap: Tap) -> None:
+    conversation = await store_conversation(database, PEOPLE)
+    message = make_message(conversation, "one", actor="bob", mentions=["alice"])
+
+    async def mentioned(**fields: Any) -> tuple[Any, ...]:
+        await carry_out(settings, database, tap, edit(message, "two", "bob").model_copy(update=fields))
+        document = await stored(database, message)
+        return document.get("mentions"), document.get("mentionAll"), document.get("changeSeq")
+
+    await carry_out(settings, database, tap, message)
+    assert await mentioned() == (["alice"], None, 1)
+    assert await mentioned(mentions=["carol", "eve", "carol"]) == (["carol"], None, 2)
+    assert await mentioned(mentions=["carol"]) == (["carol"], None, 2), "as it is already"
+    assert await mentioned(mention_all=True) == (["carol"], None, 2), "not by a member"
+    await database.memberships.update_one(
+        {"conversationId": conversation, "userId": "bob"}, {"$set": {"role": "admin"}}
+    )
+    assert await mentioned(mention_all=True) == (["carol"], True, 3)
+    assert await mentioned(mentions=[], mention_all=False) == (None, None, 4)
+
+
 async def test_a_deleted_message_keeps_its_number_and_nothing_else(
     settings: Settings, database: Database, tap: Tap
 ) -> None:

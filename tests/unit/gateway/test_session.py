@@ -140,3 +140,36 @@ def test_sends_are_limited_and_the_wait_is_told(session: Session) -> None:
     assert last.frame.retryable
     assert last.frame.retry_after_ms == 51
     assert isinstance(receive(session, now=0.06, **send), frames.SendMessage)
+
+
+@pytest.mark.parametrize("emoji", ["👍", "👍🏽", "❤️", "👨‍👩‍👧", "🇫🇷", "1️⃣"])
+@pytest.mark.parametrize("kind", ["add_reaction", "remove_reaction"])
+def test_a_reaction_is_one_emoji(session: Session, kind: str, emoji: str) -> None:
+    outcome = receive(session, type=kind, conversationId="c1", messageId="m1", emoji=emoji)
+    assert isinstance(outcome, frames.AddReaction | frames.RemoveReaction)
+
+
+@pytest.mark.parametrize("emoji", ["", "a", "1", "👍👍", "👍 ", " ", ":+1:", "<b>", "\u200d", "👍" * 40])
+def test_a_reaction_is_nothing_else(session: Session, emoji: str) -> None:
+    outcome = receive(session, type="add_reaction", conversationId="c1", messageId="m1", emoji=emoji)
+    assert code_of(outcome) is ErrorCode.INVALID_FRAME
+
+
+def test_an_edit_is_trimmed_and_may_be_empty_until_its_message_is_known(session: Session) -> None:
+    edit: dict[str, Any] = {"type": "edit_message", "conversationId": "c1", "messageId": "m1", "requestId": "r"}
+    outcomes = [receive(session, **edit, content=content) for content in ("  two ", " ")]
+    assert [outcome.content for outcome in outcomes if isinstance(outcome, frames.EditMessage)] == ["two", ""]
+    refused = receive(session, **edit, content="x" * 8001)
+    assert code_of(refused) is ErrorCode.CONTENT_TOO_LONG
+    assert isinstance(refused, Refused)
+    assert isinstance(refused.frame, frames.Error)
+    assert (refused.frame.request_id, refused.frame.conversation_id) == ("r", "c1")
+
+
+def test_changes_are_limited_by_themselves(session: Session) -> None:
+    deletion: dict[str, Any] = {"type": "delete_message", "conversationId": "c1", "messageId": "m1"}
+    outcomes = [receive(session, **deletion) for _ in range(41)]
+    assert not any(isinstance(outcome, Refused) for outcome in outcomes[:40])
+    assert code_of(outcomes[40]) is ErrorCode.RATE_LIMITED
+    send = receive(session, type="send_message", conversationId="c1", content="x")
+    assert isinstance(send, frames.SendMessage)

@@ -74,12 +74,15 @@ export interface Authenticate {
 }
 /**
  * Asks for the live messages of a conversation, after those above `afterSeq` (or the newest `limit`).
+ *
+ * `afterChange` is the last `changeSeq` that the client has: newer changes of what it holds follow as well.
  */
 export interface JoinConversation {
   requestId?: string;
   conversationId: string;
   type: "join_conversation";
   afterSeq?: number;
+  afterChange?: number;
   limit?: number;
 }
 /**
@@ -143,6 +146,8 @@ export interface TypingStop {
 }
 /**
  * The client's own heartbeat. `heads` are the last seqs that it holds, so that a loss is found at once.
+ *
+ * `changes` are the last changeSeqs that it has seen, likewise.
  */
 export interface Ping {
   requestId?: string;
@@ -150,9 +155,12 @@ export interface Ping {
   heads?: {
     [k: string]: number;
   };
+  changes?: {
+    [k: string]: number;
+  };
 }
 /**
- * A new content for one's own message.
+ * A new content for one's own message. Its mentions stay what they are, unless they are given.
  */
 export interface EditMessage {
   requestId?: string;
@@ -160,6 +168,11 @@ export interface EditMessage {
   messageId: string;
   type: "edit_message";
   content: string;
+  /**
+   * @maxItems 50
+   */
+  mentions?: string[];
+  mentionAll?: boolean;
 }
 /**
  * Empties a message; its `seq` stays.
@@ -245,7 +258,8 @@ export interface AuthError {
  * The join succeeded; the messages from `firstSeq` to `lastSeq` follow as `new_message`, then live ones.
  *
  * `hasMore`: messages that the client may miss exist before `firstSeq`: any at all on a first join, any above
- * `afterSeq` on a resume.
+ * `afterSeq` on a resume. `lastChange` is the conversation's last change that these messages contain; absent while there
+ * is none.
  */
 export interface JoinedConversation {
   timestamp: string;
@@ -255,6 +269,7 @@ export interface JoinedConversation {
   lastSeq: number;
   firstSeq: number | null;
   hasMore: boolean;
+  lastChange?: number;
 }
 /**
  * No more live messages of this conversation on this connection.
@@ -275,6 +290,8 @@ export interface NewMessage {
 }
 /**
  * A stored message. `tempId` travels beside it, to its sender only.
+ *
+ * `changeSeq` is the number of its last change among all changes of its conversation; absent if it never changed.
  */
 export interface Message {
   id: string;
@@ -297,6 +314,7 @@ export interface Message {
   mentions?: string[];
   mentionAll?: boolean;
   replies?: Replies;
+  changeSeq?: number;
 }
 /**
  * What a message replies to, as it was then; `preview` is the beginning of its content.
@@ -347,7 +365,7 @@ export interface MessageError {
   retryAfterMs?: number;
 }
 /**
- * The whole message after a change.
+ * The whole message after a change, in rising `changeSeq`, after its `new_message`.
  */
 export interface MessageUpdated {
   timestamp: string;
@@ -465,21 +483,27 @@ export interface Notification {
 }
 /**
  * What follows has a hole from `fromSeq` that this connection was not given; fetch it over REST.
+ *
+ * `lastChange`: what is missing are changes, up to this one; whatever is held from `fromSeq` on may be out of date.
  */
 export interface Resync {
   timestamp: string;
   type: "resync";
   conversationId: string;
   fromSeq: number;
+  lastChange?: number;
 }
 /**
- * The answer to a ping, with the conversations of its `heads` where the server holds more.
+ * The answer to a ping, with the conversations of its `heads` and `changes` where the server holds more.
  */
 export interface Pong {
   timestamp: string;
   requestId?: string;
   type: "pong";
   heads?: {
+    [k: string]: number;
+  };
+  changes?: {
     [k: string]: number;
   };
 }
