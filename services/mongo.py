@@ -142,6 +142,7 @@ def _number(document: dict[str, Any], field: str) -> int:
 
 # The persister's own notes on a message, which nobody is shown.
 NOTES = ("tempHash", "change")
+_HIDDEN = frozenset({"_id", "tempId", *NOTES})
 
 
 def to_message(document: dict[str, Any], viewer: str | None = None) -> Message:
@@ -152,8 +153,7 @@ def to_message(document: dict[str, Any], viewer: str | None = None) -> Message:
 
 def encode_message(document: dict[str, Any]) -> bytes:
     """`to_message(document).encode()`, without checking again what was checked before it was stored."""
-    hidden = {"_id", "tempId", *NOTES}
-    fields = {name: value for name, value in document.items() if name not in hidden}
+    fields = {name: value for name, value in document.items() if name not in _HIDDEN}
     return orjson.dumps({"id": document["_id"], **fields}, default=_text, option=orjson.OPT_PASSTHROUGH_DATETIME)
 
 
