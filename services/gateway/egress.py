@@ -216,7 +216,7 @@ class Egress:
         if len(self._notified) > REMEMBERED:
             self._notified.popitem(last=False)
         for user_id, unread in item.unread.items():
-            for connection in self.hub.users.get(user_id, ()):
+            for connection in list(self.hub.of([user_id])):
                 if item.conversation_id not in connection.joined:
                     metrics.frames_out("notification").inc()
                     counted = data[:-1] + b',"unreadCount":' + str(unread).encode() + b"}"
@@ -322,7 +322,7 @@ class Egress:
             frame = frames.ConversationUpdated(
                 conversation_id=conversation_id, update_type="member_removed", user_ids=[user_id]
             )
-            for connection in self.hub.users.get(user_id, ()):
+            for connection in list(self.hub.of([user_id])):
                 if conversation_id in connection.joined:
                     connection.outbox.send(frame)
         self.hub.evict(conversation_id, user_ids)

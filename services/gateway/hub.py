@@ -308,7 +308,7 @@ class Hub:
             room.recent.replace(change.seq, change.body)
         common = prepare(frames.message_updated(change.body, change.change))
         metrics.frames_out("message_updated").inc(len(room.floors))
-        for connection, floor in room.floors.items():
+        for connection, floor in list(room.floors.items()):  # a write may end a connection, which then leaves
             if change.number > floor and connection not in change.asked:
                 connection.outbox.write(common)
         _answer(change)
@@ -348,7 +348,7 @@ class Hub:
         metrics.frames_out("new_message").inc(len(room.members) * len(common))
         senders = {message.sender_id for message in messages if message.temp_id is not None}
         first = messages[0].seq
-        for connection, floor in room.members.items():
+        for connection, floor in list(room.members.items()):  # a write may end a connection, which then leaves
             if floor < first and connection.user_id not in senders:
                 connection.outbox.write_all(common, size)
                 continue

@@ -212,7 +212,7 @@ class Presence:
         self._unread.pop(item.user_id, None)
         local.chosen, local.seen_at = item.chosen, item.seen_at
         self._touched.add(item.user_id)
-        for connection in self._hub.users.get(item.user_id, ()):
+        for connection in list(self._hub.of([item.user_id])):
             self._answer(connection, None)
 
     def reconnected(self) -> None:

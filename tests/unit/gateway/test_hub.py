@@ -18,6 +18,7 @@ class FakeSocket:
         self.frames: list[bytes] = []
         self.writes = 0
         self.code: int | None = None
+        self.ended: Callable[[], None] = lambda: None
 
     def write(self, frames: Sequence[bytes]) -> None:
         self.frames += frames
@@ -28,6 +29,7 @@ class FakeSocket:
 
     def close(self, code: int, reason: str = "") -> None:
         self.code = code
+        self.ended()
 
 
 class FakeConnection:
@@ -177,6 +179,31 @@ def test_a_slow_connection_loses_typing_first_and_then_itself() -> None:
     one.outbox.write(b"message")
     one.end_turn()
     assert one.socket.code == CloseCode.TOO_SLOW
+
+
+def test_who_is_too_slow_in_the_middle_of_a_delivery_leaves_the_others_theirs() -> None:
+    """Closing ends a connection at once, and so takes it out of the room that is being told."""
+    hub = Hub(Holes(), Holes())
+    slow, other = joined(hub, "slow", 0), joined(hub, "other", 0)
+    slow.socket.waiting = 1001
+    slow.socket.ended = lambda: hub.remove(slow)
+    long = b"x" * 70_000
+    hub.message("c", message(1)._replace(body=b'{"content":"%b","seq":1}' % long))
+    assert (slow.socket.code, hub.rooms["c"].members) == (CloseCode.TOO_SLOW, {other: 0})
+    hub.message("c", message(2))
+    assert other.seqs == [1, 2]
+    slow = joined(hub, "slow", 2)
+    slow.socket.waiting = 1001
+    slow.socket.ended = lambda: hub.remove(slow)
+    third = joined(hub, "third", 2)
+    for connection in (other, third):
+        connection.end_turn()
+        connection.socket.frames.clear()
+    hub.change("c", Changed(1, 1, "edited", b'{"content":"%b"}' % long))
+    assert slow.socket.code == CloseCode.TOO_SLOW
+    for connection in (other, third):
+        connection.end_turn()
+        assert len(connection.socket.frames) == 1
 
 
 def test_the_frames_of_a_turn_leave_in_one_write() -> None:
