@@ -74,8 +74,7 @@ class Rooms:
         unknown = [c for c in conversations if c not in self._changes]
         if unknown:
             self._changes.update(await last_changes_of(database, unknown))
-        while len(self._changes) > max(REMEMBERED, 2 * len(conversations)):
-            self._changes.popitem(last=False)
+        _forget_oldest(self._changes, conversations)
 
     def last_change(self, conversation_id: str) -> int:
         """The number of the last change; 0 before the first."""
