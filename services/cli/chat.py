@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from services.cli.actions import HELP, frame_of, is_action
 from services.cli.conversation import Conversation
 from services.cli.gateway import CommandError, Rest, gateway_urls
 from services.cli.terminal import Pipe, Screen, Terminal, clean
@@ -76,7 +77,8 @@ async def _chat(wanted: str, urls: list[str], name: str | None, token: str | Non
             view.terminal = screen
         else:
             view.terminal = Pipe()
-        view.notice(f"{clean(found['name'] or 'direct')}: {found['memberCount']} members. /quit leaves.")
+        usage = HELP if interactive else "/quit leaves."
+        view.notice(f"{clean(found['name'] or 'direct')}: {found['memberCount']} members. {usage}")
         await _first_to_end(conversation.run(), _send_lines(view.terminal, conversation, wait=not interactive))
     if view.refused:
         raise CommandError(f"{view.refused} message(s) were not sent.")
@@ -85,12 +87,29 @@ async def _chat(wanted: str, urls: list[str], name: str | None, token: str | Non
 async def _send_lines(terminal: Terminal, conversation: Conversation, wait: bool) -> None:
     """Send what is typed until the input ends. `wait`: one after the other, each stored before the next."""
     while (line := await terminal.read()) is not None and line.strip() != "/quit":
-        temp_id = await conversation.send(line)
         if wait:
-            await conversation.stored(temp_id)
+            await conversation.stored(await conversation.send(line))
+        else:
+            await act(conversation, line)
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(LAST_WAIT):
             await conversation.settled()
+
+
+async def act(conversation: Conversation, line: str) -> None:
+    """What somebody typed: a message, or something about one."""
+    if not is_action(line):
+        await conversation.send(line)
+        return
+    try:
+        frame = frame_of(line, list(conversation.shown.values()), conversation.user_id)
+    except CommandError as error:
+        conversation.say(str(error))
+        return
+    if frame["type"] == "send_message":
+        await conversation.send(frame["content"], replyTo=frame["replyTo"])
+    else:
+        await conversation.change(frame)
 
 
 async def _first_to_end(*parts: Any) -> None:
@@ -123,6 +142,18 @@ class ChatView:
         files = "".join(f" [{clean(file['name'])} {clean(file['url'])}]" for file in message.get("attachments", []))
         mark = " ✓" if own else " (mentions you)" if self._mentioned(message) else ""
         self.terminal.show(f"{at} {clean(message['senderName'])}: {_quote(message)}{content}{files}{mark}")
+
+    def updated(self, message: dict[str, Any], change: str) -> None:
+        """`-- Alice edited: hello`, `-- hello: 👍 2`."""
+        content, sender = clean(message["content"]), clean(message["senderName"])
+        match change:
+            case "edited":
+                self.notice(f"{sender} edited: {content}")
+            case "deleted":
+                self.notice(f"A message of {sender} was deleted")
+            case "reactions":
+                said = "  ".join(f"{clean(e)} {len(users)}" for e, users in message.get("reactions", {}).items())
+                self.notice(f"{content[:QUOTED]}: {said or 'no reactions'}")
 
     def _mentioned(self, message: dict[str, Any]) -> bool:
         return message.get("mentionAll", False) or self.conversation.user_id in message.get("mentions", ())

@@ -1,7 +1,7 @@
 """One conversation over the real protocol, kept alive: what a client owes to its user, without any screen.
 
-Reconnects with full-jitter back-off, resumes by `afterSeq`, sends again what was not acknowledged under the same
-`tempId`, and fetches what is missing, so that every message is shown once and in order.
+Reconnects with full-jitter back-off, resumes by `afterSeq` and `afterChange`, sends again what was not acknowledged under
+the same `tempId`, and fetches what is missing, so that every message is shown once and in order.
 """
 
 import asyncio
@@ -23,6 +23,7 @@ HEADS_INTERVAL = 25.0
 FIRST_DELAY = 0.5
 LONGEST_DELAY = 30.0
 TYPING_RENEWAL = 5.0  # typing ends by itself after ten seconds
+SHOWN = 200  # messages that are remembered, to do something with them
 CLOSED_ABNORMALLY = 1006  # RFC 6455, section 7.1.5
 
 
@@ -31,6 +32,9 @@ class View(Protocol):
 
     def message(self, message: Frame, own: bool) -> None:
         """A message, in the order of the conversation."""
+
+    def updated(self, message: Frame, change: str) -> None:
+        """A message that was shown is `edited`, `deleted`, or has other `reactions`."""
 
     def notice(self, text: str) -> None:
         """Something that happened."""
@@ -69,7 +73,8 @@ class Conversation:
         self.id = conversation_id
         self.connected = False
         self.typing: dict[str, str] = {}  # user id → name
-        self.pending: dict[str, str] = {}  # tempId → content, not acknowledged yet, oldest first
+        self.pending: dict[str, Frame] = {}  # tempId → what was sent and is not acknowledged yet, oldest first
+        self.shown: dict[int, Frame] = {}  # seq → the last messages, as they are now
         self.user_id = ""
         self._urls = urls
         self._token = token
@@ -77,6 +82,7 @@ class Conversation:
         self._socket: ClientConnection | None = None
         self._rest = Rest(urls[0])
         self._last: int | None = None  # the highest seq shown
+        self._change: int | None = None  # every change up to it is known
         self._own = 0  # the highest seq of ours that was acknowledged
         self._refusal = ""
         self._failures = 0
@@ -86,14 +92,24 @@ class Conversation:
 
     # ----------------------------------------------------------------------------------------- what one does
 
-    async def send(self, content: str) -> str:
+    async def send(self, content: str, **more: Any) -> str:
         """Send it, now or as soon as there is a connection. Returns its tempId."""
         temp_id = uuid4().hex
-        self.pending[temp_id] = content
+        self.pending[temp_id] = {"content": content, **more}
         self._typed_at = None  # a message ends typing
         self._view.changed()
         await self._post_message(temp_id)
         return temp_id
+
+    async def change(self, frame: Frame) -> None:
+        """Ask for a change of a message, if there is a connection."""
+        if self._socket is None:
+            self._view.notice("Not connected; try again in a moment")
+        await self._post({**frame, "conversationId": self.id})
+
+    def say(self, text: str) -> None:
+        """Tell the user something."""
+        self._view.notice(text)
 
     async def stored(self, temp_id: str) -> None:
         """Return once this message is stored or refused for good."""
@@ -152,7 +168,7 @@ class Conversation:
     async def _serve(self, socket: ClientConnection) -> None:
         """Authenticate, join, then read. Ends by an exception, ConnectionClosed for most."""
         await self._write(socket, {"type": "authenticate", "token": self._rest.token})
-        resume = {} if self._last is None else {"afterSeq": self._last}
+        resume = {} if self._last is None else {"afterSeq": self._last, "afterChange": self._change or 0}
         join = {"type": "join_conversation", "requestId": "join", "conversationId": self.id, **resume}
         pinging = asyncio.create_task(self._ping(socket))
         try:
@@ -188,6 +204,8 @@ class Conversation:
         self._socket = socket
         self.connected = True
         self._failures = 0
+        if self._change is None:
+            self._change = frame.get("lastChange", 0)
         if self._last is None:
             # The first frames after this one are the history; what is before it is not asked for.
             self._last = frame["lastSeq"] if frame["firstSeq"] is None else frame["firstSeq"] - 1
@@ -212,6 +230,8 @@ class Conversation:
         match frame["type"]:
             case "new_message":
                 await self._message(frame["message"])
+            case "message_updated":
+                self._message_updated(frame)
             case "message_sent":
                 self._own = max(self._own, frame["seq"])
                 await self._acknowledged(frame.get("tempId"))
@@ -245,9 +265,22 @@ class Conversation:
         if self._last is not None and message["seq"] <= self._last:
             return
         self._last = message["seq"]
+        self.shown[message["seq"]] = message
+        while len(self.shown) > SHOWN:
+            del self.shown[next(iter(self.shown))]
         self.typing.pop(message["senderId"], None)
         self._view.message(message, message["senderId"] == self.user_id)
         await self._acknowledged(message.get("tempId"))  # it is stored, or we would not see it
+
+    def _message_updated(self, frame: Frame) -> None:
+        message, number = frame["message"], frame["message"].get("changeSeq", 0)
+        if message["conversationId"] != self.id:
+            return
+        self._change = max(self._change or 0, number)
+        known = self.shown.get(message["seq"])
+        if known is not None and known.get("changeSeq", 0) < number:
+            self.shown[message["seq"]] = message
+            self._view.updated(message, frame["change"])
 
     async def _catch_up(self) -> None:
         """Fetch what is missing after the last message shown. Live ones that come again are dropped by their seq."""
@@ -308,8 +341,8 @@ class Conversation:
 
     async def _post_message(self, temp_id: str) -> None:
         if temp_id in self.pending:
-            content = self.pending[temp_id]
-            await self._post({"type": "send_message", "conversationId": self.id, "content": content, "tempId": temp_id})
+            message = {"conversationId": self.id, "tempId": temp_id, **self.pending[temp_id]}
+            await self._post({"type": "send_message", **message})
 
     async def _post(self, frame: Frame) -> None:
         """To the joined connection; without one a message waits in `pending`, and typing is not worth waiting."""

@@ -2,11 +2,14 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from functools import partial
 from random import Random
 from uuid import uuid4
 
 import pytest
 
+from services.cli.chat import act
+from services.cli.conversation import Conversation
 from tests.e2e.conftest import Two
 from tests.support.chat_client import ChatClient, Frame, Rest, SendRefused
 from tests.support.eventually import eventually
@@ -18,8 +21,8 @@ EMOJIS = ("👍", "🎉", "❤️", "👩🏽‍🚀", "🇫🇷")
 
 
 def stored(messages: list[Frame]) -> dict[int, Frame]:
-    """By number, without what is for the sender alone."""
-    return {m["seq"]: {name: value for name, value in m.items() if name != "tempId"} for m in messages}
+    """By number, without what is for the sender alone, and what no frame tells."""
+    return {m["seq"]: {k: v for k, v in m.items() if k not in ("tempId", "replies")} for m in messages}
 
 
 async def test_two_people_on_two_gateways(two: Two) -> None:
@@ -42,6 +45,59 @@ async def test_two_people_on_two_gateways(two: Two) -> None:
         assert client.state(two.cid) == stored(await two.alice_rest.all_messages(two.cid))
 
 
+class Notes:
+    """What a terminal would show."""
+
+    def __init__(self) -> None:
+        self.said: list[tuple[str, str]] = []
+
+    def message(self, message: Frame, own: bool) -> None:
+        self.said.append(("reply" if "replyTo" in message else "new", message["content"]))
+
+    def updated(self, message: Frame, change: str) -> None:
+        self.said.append((change, message["content"]))
+
+    def notice(self, text: str) -> None:
+        self.said.append(("notice", text))
+
+    def not_sent(self, why: str) -> None:
+        self.said.append(("not sent", why))
+
+    def changed(self) -> None:
+        pass
+
+
+async def test_the_terminal_chat_changes_messages(two: Two, system: System) -> None:
+    view, url = Notes(), system.gateways[0].url
+    token = two.alice_rest.http.headers["Authorization"].removeprefix("Bearer ")
+
+    async def current_token(_: str) -> str:
+        return token
+
+    terminal = Conversation(two.cid, [url], current_token, view)
+    await two.bob.join(two.cid)
+    running = asyncio.create_task(terminal.run())
+    await eventually(lambda: terminal.connected)
+    for line, shown in (
+        ("helo", ("new", "helo")),
+        ("/edit hello", ("edited", "hello")),
+        ("/react 👍", ("reactions", "hello")),
+        ("/reply indeed", ("reply", "indeed")),
+        ("/delete", ("deleted", "")),
+        ("/edit 7 what", ("notice", "There is no such message on the screen.")),
+    ):
+        await act(terminal, line)
+        await eventually(partial(_last_said, view, shown))
+    running.cancel()
+    final = stored(await two.bob_rest.all_messages(two.cid))
+    await eventually(lambda: two.bob.state(two.cid) == final)
+    assert [(m["content"], m.get("isDeleted")) for m in final.values()] == [("hello", None), ("", True)]
+
+
+def _last_said(view: Notes, shown: tuple[str, str]) -> bool:
+    return view.said[-1:] == [shown]
+
+
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("seed", [1, 2, 3])
 async def test_devices_and_rest_agree(system: System, seed: int) -> None:
@@ -60,7 +116,7 @@ async def test_devices_and_rest_agree(system: System, seed: int) -> None:
             await client.join(cid)
         messages = [(await rests[number % 3].send(cid, f"m{number}"))["id"] for number in range(6)]
 
-        async def act(who: int) -> None:
+        async def do(who: int) -> None:
             """Something, as one person, on any of their devices; refusals are part of life."""
             client, message = random.choice(people[who]), random.choice(messages)
             try:
@@ -76,12 +132,12 @@ async def test_devices_and_rest_agree(system: System, seed: int) -> None:
                     case _:
                         await client.react(cid, message, random.choice(EMOJIS), random.random() < 0.7)
             except SendRefused as refused:
-                if refused.code not in ("FORBIDDEN", "NOT_FOUND"):
+                if refused.code not in ("FORBIDDEN", "NOT_FOUND", "RATE_LIMITED"):
                     raise
 
         async def live(who: int) -> None:
             for _ in range(STEPS):
-                await act(who)
+                await do(who)
 
         lives = [asyncio.create_task(live(who)) for who in range(3)]
         # One device goes and comes back elsewhere, again and again, with what it held.

@@ -272,7 +272,7 @@ class ChatClient:
         ]
 
     def state(self, cid: str) -> dict[int, Frame]:
-        """Each message of a conversation by its seq, as it is after all frames so far."""
+        """Each message of a conversation by its seq, as it is after all frames; without `replies`, of which none tell."""
         held: dict[int, Frame] = {}
         for frame in self.received:
             message = frame.get("message", {})
@@ -280,7 +280,9 @@ class ChatClient:
                 continue
             known = held.get(message["seq"])
             if known is None or message.get("changeSeq", 0) >= known.get("changeSeq", 0):
-                held[message["seq"]] = {name: value for name, value in message.items() if name != "tempId"}
+                held[message["seq"]] = {
+                    name: value for name, value in message.items() if name not in ("tempId", "replies")
+                }
         return held
 
     def last_change(self, cid: str) -> int:
