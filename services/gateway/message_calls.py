@@ -3,7 +3,6 @@
 import asyncio
 from typing import Annotated
 
-from emoji import is_emoji
 from fastapi import APIRouter, Path, Response
 from pydantic import Field
 
@@ -28,6 +27,7 @@ from services.gateway.calls import (
     respond_list,
     time_cursor,
 )
+from services.gateway.emojis import emoji_of
 from services.gateway.history import reading
 from services.gateway.limits import take
 from services.gateway.parts import Gateway
@@ -125,8 +125,10 @@ async def _react(
     gateway: Gateway, caller: Identity, conversation_id: Id, message_id: Id, emoji: str, *, present: bool
 ) -> Response:
     _limit(gateway, caller)
-    if not is_emoji(emoji):
-        raise InvalidField("emoji: exactly one emoji")
+    try:
+        emoji = emoji_of(emoji)
+    except Refusal as refusal:
+        raise InvalidField(refusal.detail) from refusal
     await gateway.ingress.request(
         React(
             **command(gateway, caller),

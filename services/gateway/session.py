@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from emoji import is_emoji
 from pydantic import ValidationError
 
 from contracts import frames, limits
@@ -16,6 +15,7 @@ from contracts.errors import CloseCode, ErrorCode, Refusal
 from contracts.shape import complaint
 from services.gateway import metrics
 from services.gateway.auth import Identity
+from services.gateway.emojis import emoji_of
 from services.gateway.limits import Buckets, take
 from services.gateway.settings import Settings
 
@@ -135,8 +135,11 @@ class Session:
                 except Refusal as refusal:
                     return Refused(error_frame(refusal, frame.request_id, frame.conversation_id))
                 return frame if content == frame.content else frame.model_copy(update={"content": content})
-            case frames.AddReaction() | frames.RemoveReaction() if not is_emoji(frame.emoji):
-                return self._invalid_frame("emoji: exactly one emoji", frame.request_id)
+            case frames.AddReaction() | frames.RemoveReaction():
+                try:
+                    return frame.model_copy(update={"emoji": emoji_of(frame.emoji)})
+                except Refusal as refusal:
+                    return self._invalid_frame(refusal.detail, frame.request_id)
         return frame
 
     def _limit(self, which: Callable[[Buckets], Any], now: float) -> float:

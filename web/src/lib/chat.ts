@@ -1,4 +1,6 @@
 /** The store of a chat: puts the parts together, and hands every frame to those whom it concerns. */
+
+import { createChanging } from "./changing.ts";
 import type { Context } from "./context.ts";
 import { createDirectory } from "./directory.ts";
 import { type Entry, newEntry, randomId } from "./entry.ts";
@@ -84,6 +86,13 @@ export function createChat(options: ChatOptions, internals: Internals = {}): Cha
   };
   const rooms = createRooms(context, (messages) => directory.saw(messages));
   const directory = createDirectory(context, { onGone: rooms.gone, onBack: rooms.back });
+  const changing = createChanging({
+    send: (frame) => connectionId !== null && socket.send(frame),
+    myId: () => store.get().me?.userId ?? null,
+    find: (conversationId, messageId) =>
+      roomOf(store.get(), conversationId).messages.find(({ id }) => id === messageId),
+    show: rooms.changed,
+  });
   const typing = createOwnTyping((conversationId, isTyping) => {
     socket.send({ type: isTyping ? "typing_start" : "typing_stop", conversationId });
   });
@@ -161,6 +170,7 @@ export function createChat(options: ChatOptions, internals: Internals = {}): Cha
     connectionId = null;
     rooms.disconnected();
     outbox.disconnected();
+    changing.disconnected();
     typing.forget();
   }
 
@@ -221,6 +231,7 @@ export function createChat(options: ChatOptions, internals: Internals = {}): Cha
       case "message_updated":
         directory.messageChanged(frame.message);
         rooms.changed(frame.message);
+        changing.done(frame.requestId);
         break;
       case "user_typing":
         rooms.typing(frame);
@@ -260,7 +271,8 @@ export function createChat(options: ChatOptions, internals: Internals = {}): Cha
   function refused(frame: ErrorFrame): void {
     if (rooms.refused(frame) || frame.requestId === undefined) return;
     if (frame.requestId === MARK_READ) isMarkReadServed &&= frame.code !== "UNKNOWN_TYPE";
-    else outbox.refused(frame.requestId, failureIn(frame));
+    else if (!changing.refused(frame.requestId, failureIn(frame)))
+      outbox.refused(frame.requestId, failureIn(frame));
   }
 
   /** Stored. Its place among the messages is taken when those before it have come. */
@@ -351,6 +363,9 @@ export function createChat(options: ChatOptions, internals: Internals = {}): Cha
         socket.send({ type: "mark_read", conversationId, seq: lastReadSeq, requestId: MARK_READ });
     },
     send,
+    edit: changing.edit,
+    deleteMessage: changing.remove,
+    react: changing.react,
     retry: outbox.retry,
     discard: outbox.discard,
     startTyping(conversationId) {

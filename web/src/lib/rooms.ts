@@ -12,6 +12,7 @@ import {
   hasOlder,
   holeIn,
   knowHead,
+  lastChangeOf,
   lastOf,
   prepend,
   replace,
@@ -150,7 +151,8 @@ export function createRooms(context: Context, onMessages: (messages: readonly Me
       type: "join_conversation",
       conversationId: room.id,
       limit: context.pageSize,
-      ...(afterSeq !== null && { afterSeq }),
+      // Of what is held the gateway tells what has changed since.
+      ...(afterSeq !== null && { afterSeq, afterChange: lastChangeOf(room.timeline) }),
       requestId,
     });
     if (isSent) room.joining = { requestId, afterSeq };
@@ -248,9 +250,18 @@ export function createRooms(context: Context, onMessages: (messages: readonly Me
 
   // ---------------------------------------------------------------------------------------------------- holes
 
-  function resync({ conversationId, fromSeq }: Resync): void {
+  function resync({ conversationId, fromSeq, lastChange }: Resync): void {
     const room = rooms.get(conversationId);
     if (!room?.isLive) return;
+    if (lastChange !== undefined) {
+      // More has changed than can be told: everything that is held may be out of date.
+      room.isLive = false;
+      room.replay = null;
+      startOver(room, EMPTY);
+      void context.storage.then((storage) => storage.forgetMessages(room.id));
+      join(room);
+      return;
+    }
     room.timeline = knowHead(room.timeline, fromSeq);
     holes.look(room, 0);
   }

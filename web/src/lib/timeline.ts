@@ -74,13 +74,24 @@ export function prepend(timeline: Timeline, page: readonly Message[], hasMore: b
   return { ...timeline, base, messages: [...below, ...timeline.messages] };
 }
 
-/** A message as it is now, where it is held. */
+/** A message as it is now, where it is held; an older state of it changes nothing. */
 export function replace(timeline: Timeline, message: Message): Timeline {
-  const changed = (held: Message) => (held.seq === message.seq ? { ...held, ...message } : held);
+  const changed = (held: Message) => (held.seq === message.seq ? newer(held, message) : held);
   const isHeld = (held: Message) => held.seq === message.seq;
   if (timeline.messages.some(isHeld)) return { ...timeline, messages: timeline.messages.map(changed) };
   if (timeline.ahead.some(isHeld)) return { ...timeline, ahead: timeline.ahead.map(changed) };
   return timeline;
+}
+
+/** The number of the last change that the held messages show; 0 where none was ever changed. */
+export function lastChangeOf({ messages, ahead }: Timeline): number {
+  return [...messages, ...ahead].reduce((last, { changeSeq = 0 }) => Math.max(last, changeSeq), 0);
+}
+
+function newer(held: Message, message: Message): Message {
+  if ((message.changeSeq ?? 0) < (held.changeSeq ?? 0)) return held;
+  // What changes is told to everybody alike, without the `tempId` that is only its sender's.
+  return held.tempId === undefined ? message : { tempId: held.tempId, ...message };
 }
 
 /** Somebody said that messages up to `head` exist. */

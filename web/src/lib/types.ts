@@ -275,6 +275,12 @@ export interface Chat {
    * `rooms[id].outgoing`, then in `messages`. Throws `ChatError` CONTENT_EMPTY; a content that is too long is there as failed.
    */
   send(conversationId: string, content: string, options?: SendOptions): string;
+  /** Give a message of one's own another content. Resolves when it is stored; everybody is told. */
+  edit(conversationId: string, messageId: string, content: string): Promise<void>;
+  /** Empty a message: one's own, or as an admin any. */
+  deleteMessage(conversationId: string, messageId: string): Promise<void>;
+  /** Put one emoji on a message, or take it back. It shows at once, and goes again when it is refused. */
+  react(conversationId: string, messageId: string, emoji: string, isPresent: boolean): Promise<void>;
   /** Try a failed message again, as the same message. */
   retry(tempId: string): void;
   /** Drop a failed or waiting message. */

@@ -16,7 +16,7 @@ import type { Banner } from "./connection/ConnectionBanner.tsx";
 import type { Listed } from "./conversations/ConversationItem.tsx";
 import { faceOf, titleOf } from "./conversations/names.ts";
 import type { Actions } from "./members/MembersPanel.tsx";
-import type { Spoken } from "./messages/rows.ts";
+import type { Quoted, Spoken } from "./messages/rows.ts";
 import type { Session } from "./signin/session.ts";
 import { texts } from "./texts/index.ts";
 
@@ -119,7 +119,10 @@ export interface RoomActions extends Actions {
   loadMembers: () => void;
   loadOlder: () => Promise<void>;
   seen: () => void;
-  send: (content: string) => void;
+  send: (content: string, replyTo?: string) => void;
+  edit: (messageId: string, content: string) => Promise<void>;
+  deleteMessage: (messageId: string) => Promise<void>;
+  react: (messageId: string, emoji: string, isPresent: boolean) => Promise<void>;
   typing: (isTyping: boolean) => void;
   keepDraft: (text: string) => void;
   retry: (tempId: string) => void;
@@ -179,7 +182,10 @@ function actionsOf(chat: Chat, id: string): RoomActions {
     seen: () => {
       if (isAttentive()) chat.markRead(id);
     },
-    send: (content) => void chat.send(id, content),
+    send: (content, replyTo) => void chat.send(id, content, replyTo === undefined ? {} : { replyTo }),
+    edit: (messageId, content) => chat.edit(id, messageId, content),
+    deleteMessage: (messageId) => chat.deleteMessage(id, messageId),
+    react: (messageId, emoji, isPresent) => chat.react(id, messageId, emoji, isPresent),
     typing: (isTyping) => (isTyping ? chat.startTyping(id) : chat.stopTyping(id)),
     keepDraft: (text) => chat.setDraft(id, text),
     retry: (tempId) => chat.retry(tempId),
@@ -191,6 +197,7 @@ const spoken = new WeakMap<Message | Outgoing, Spoken>();
 
 function spokenOf(message: Message): Spoken {
   return remembered(message, () => ({
+    id: message.id,
     key: message.tempId ?? message.id,
     seq: message.seq,
     senderId: message.senderId,
@@ -201,11 +208,19 @@ function spokenOf(message: Message): Spoken {
     isEdited: message.editedAt !== undefined,
     isDeleted: message.isDeleted ?? false,
     attachments: message.attachments ?? [],
+    quoted: quotedOf(message),
+    reactions: Object.entries(message.reactions ?? {}).map(([emoji, userIds]) => ({ emoji, userIds })),
   }));
+}
+
+function quotedOf({ reply }: Message): Quoted | null {
+  if (!reply) return null;
+  return { senderName: reply.senderName, preview: reply.preview, isDeleted: reply.isDeleted ?? false };
 }
 
 function goingOf(outgoing: Outgoing, userId: string): Spoken {
   return remembered(outgoing, () => ({
+    id: null,
     key: outgoing.tempId,
     seq: null,
     senderId: userId,
@@ -216,6 +231,8 @@ function goingOf(outgoing: Outgoing, userId: string): Spoken {
     isEdited: false,
     isDeleted: false,
     attachments: [...outgoing.attachments],
+    quoted: null,
+    reactions: [],
   }));
 }
 

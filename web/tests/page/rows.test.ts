@@ -5,6 +5,7 @@ const START = new Date(2026, 10, 25, 12, 0).getTime();
 
 function say(seq: number, senderId: string, minutes: number): Spoken {
   return {
+    id: `m${seq}`,
     key: `m${seq}`,
     seq,
     senderId,
@@ -15,6 +16,8 @@ function say(seq: number, senderId: string, minutes: number): Spoken {
     isEdited: false,
     isDeleted: false,
     attachments: [],
+    quoted: null,
+    reactions: [],
   };
 }
 

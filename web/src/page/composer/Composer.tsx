@@ -1,6 +1,8 @@
 import { ArrowUp } from "lucide-react";
 import { type KeyboardEvent, useEffect, useId, useLayoutEffect, useRef, useState } from "react";
+import type { Composing } from "../messages/rows.ts";
 import { texts } from "../texts/index.ts";
+import { ComposingBar } from "./Composing.tsx";
 import { EmojiButton } from "./EmojiButton.tsx";
 import { remaining } from "./length.ts";
 
@@ -9,14 +11,21 @@ interface Props {
   draft: string;
   /** Of whom or what this message is for. */
   title: string;
+  /** A reply, or an earlier message that is edited. */
+  composing: Composing | null;
+  onEndComposing: () => void;
+  /** Edit one's own last message. */
+  onEditLast: () => void;
   onDraft: (text: string) => void;
   onSend: (content: string) => void;
   onTyping: (isTyping: boolean) => void;
 }
 
 /** Where a message is written. It belongs to one conversation: another one has another composer. */
-export function Composer({ draft, title, onDraft, onSend, onTyping }: Props) {
+export function Composer(props: Props) {
+  const { draft, title, composing, onEndComposing, onEditLast, onDraft, onSend, onTyping } = props;
   const [text, setText] = useState(draft);
+  const before = useRef<string | null>(null); // what was being written when an edit began
   const isTouched = useRef(false);
   const field = useRef<HTMLTextAreaElement>(null);
   const noteId = useId();
@@ -30,8 +39,20 @@ export function Composer({ draft, title, onDraft, onSend, onTyping }: Props) {
     if (!isTouched.current) setText(draft);
   }, [draft]);
 
+  useEffect(() => {
+    if (composing?.kind === "edit") {
+      before.current ??= draft;
+      setText(composing.message.content);
+    } else if (before.current !== null) {
+      setText(before.current);
+      before.current = null;
+    }
+    if (composing) field.current?.focus();
+  }, [composing, draft]);
+
   const change = (value: string) => {
     setText(value);
+    if (composing?.kind === "edit") return; // it is no message to be sent later
     isTouched.current = true;
     onDraft(value);
     onTyping(value.trim() !== "");
@@ -43,6 +64,16 @@ export function Composer({ draft, title, onDraft, onSend, onTyping }: Props) {
     field.current?.focus();
   };
   const keyDown = (event: KeyboardEvent) => {
+    if (event.key === "Escape" && composing) {
+      event.stopPropagation();
+      onEndComposing();
+      return;
+    }
+    if (event.key === "ArrowUp" && text === "" && !composing) {
+      event.preventDefault();
+      onEditLast();
+      return;
+    }
     // While an input method composes, Enter accepts its proposal.
     if (event.key !== "Enter" || event.shiftKey || event.nativeEvent.isComposing) return;
     event.preventDefault();
@@ -63,6 +94,7 @@ export function Composer({ draft, title, onDraft, onSend, onTyping }: Props) {
         send();
       }}
     >
+      {composing && <ComposingBar composing={composing} onEnd={onEndComposing} />}
       <div className="flex items-end gap-1 rounded-[1.625rem] border border-line-strong bg-raised p-1.5 shadow-(--shadow-lift) has-[textarea:focus]:border-leaf has-[textarea:focus]:outline-2 has-[textarea:focus]:-outline-offset-1 has-[textarea:focus]:outline-leaf">
         <EmojiButton onPick={insert} onClose={() => field.current?.focus()} />
         <textarea

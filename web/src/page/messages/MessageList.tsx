@@ -3,7 +3,7 @@ import { useCallback, useRef } from "react";
 import { Virtualizer, type VirtualizerHandle } from "virtua";
 import { texts } from "../texts/index.ts";
 import { MessageRow } from "./MessageRow.tsx";
-import type { Row } from "./rows.ts";
+import type { Acts, Row } from "./rows.ts";
 import { useEnd, useOlder, usePrepended, useStartAtNew } from "./scrolling.ts";
 
 const words = texts.messages;
@@ -11,6 +11,8 @@ const words = texts.messages;
 interface Props {
   label: string;
   rows: Row[];
+  userId: string;
+  acts: Acts;
   /** Whether there may be earlier messages that are not here yet. */
   hasOlder: boolean;
   loadOlder: () => Promise<void>;
@@ -21,7 +23,8 @@ interface Props {
 }
 
 /** The messages, of which only those in sight exist as elements. */
-export function MessageList({ label, rows, hasOlder, loadOlder, onSeen, onRetry, onDiscard }: Props) {
+export function MessageList(props: Props) {
+  const { label, rows, userId, acts, hasOlder, loadOlder, onSeen, onRetry, onDiscard } = props;
   const scroller = useRef<HTMLDivElement>(null);
   const list = useRef<VirtualizerHandle>(null);
   const isPrepended = usePrepended(rows);
@@ -56,6 +59,8 @@ export function MessageList({ label, rows, hasOlder, loadOlder, onSeen, onRetry,
                 key={row.message.key}
                 row={row}
                 isBeginning={place === 0 && !hasOlder}
+                userId={userId}
+                acts={acts}
                 onRetry={onRetry}
                 onDiscard={onDiscard}
               />

@@ -4,7 +4,9 @@ import { Avatar, hueOf } from "../parts/Avatar.tsx";
 import { texts } from "../texts/index.ts";
 import { dayName, exactTimeOf, timeOf } from "../time.ts";
 import { Markdown } from "./Markdown.tsx";
-import { isEmojiOnly, type Row, type Spoken } from "./rows.ts";
+import { MessageActions } from "./MessageActions.tsx";
+import { Reactions } from "./Reactions.tsx";
+import { type Acts, isEmojiOnly, type Quoted, type Row, type Spoken } from "./rows.ts";
 
 const words = texts.messages;
 const LONG = { characters: 1500, lines: 18 };
@@ -13,13 +15,17 @@ interface Props {
   row: Row;
   /** Nothing was said before it. */
   isBeginning: boolean;
+  userId: string;
+  acts: Acts;
   onRetry: (key: string) => void;
   onDiscard: (key: string) => void;
 }
 
 /** One message with what stands above it: the day, the marker of new ones, the sender. */
-export const MessageRow = memo(function MessageRow({ row, isBeginning, onRetry, onDiscard }: Props) {
+export const MessageRow = memo(function MessageRow(props: Props) {
+  const { row, isBeginning, userId, acts, onRetry, onDiscard } = props;
   const { message, isOwn, isFirst, isLast } = row;
+  const [isPressed, setPressed] = useState(false);
   const name = message.senderName || words.unknownSender;
   return (
     <div className={`mx-auto max-w-4xl px-4 max-sm:px-2.5 ${isLast ? "pb-3" : "pb-0.5"}`}>
@@ -55,7 +61,22 @@ export const MessageRow = memo(function MessageRow({ row, isBeginning, onRetry, 
               <bdi>{name}</bdi>
             </p>
           )}
-          <Bubble row={row} />
+          {/* biome-ignore lint/a11y/noStaticElementInteractions: a long press only shows what the keyboard reaches anyway */}
+          <div
+            className="group relative max-w-full"
+            onContextMenu={(event) => {
+              if (!matchMedia("(pointer: coarse)").matches) return;
+              event.preventDefault();
+              setPressed(true);
+            }}
+            onPointerLeave={() => setPressed(false)}
+          >
+            <Bubble row={row} />
+            {message.id !== null && !message.isDeleted && (
+              <MessageActions row={row} acts={acts} isShown={isPressed} />
+            )}
+          </div>
+          <Reactions message={message} userId={userId} acts={acts} />
           {message.state === "failed" && (
             <Failure onRetry={() => onRetry(message.key)} onDiscard={() => onDiscard(message.key)} />
           )}
@@ -77,6 +98,7 @@ function Bubble({ row }: { row: Row }) {
     <div
       className={`max-w-full overflow-clip px-3.5 py-2 leading-[1.45] ${corners} ${isLarge ? "" : ground}`}
     >
+      {message.quoted && <Quote quoted={message.quoted} />}
       <Words message={message} isLarge={isLarge} />
       <p
         className={`-mb-0.5 flex items-center justify-end gap-1 whitespace-nowrap pt-0.5 text-ink-soft text-xs ${isOwn ? "" : "justify-start"}`}
@@ -86,6 +108,19 @@ function Bubble({ row }: { row: Row }) {
           {timeOf(message.at)}
         </time>
         {isOwn && <State state={message.state} />}
+      </p>
+    </div>
+  );
+}
+
+function Quote({ quoted }: { quoted: Quoted }) {
+  return (
+    <div className="mb-1 border-leaf border-l-3 pl-2.5 text-sm">
+      <p className="truncate font-semibold text-leaf">
+        <bdi>{quoted.senderName || words.unknownSender}</bdi>
+      </p>
+      <p className={`truncate text-ink-soft ${quoted.isDeleted ? "italic" : ""}`}>
+        {quoted.isDeleted ? words.deleted : quoted.preview}
       </p>
     </div>
   );

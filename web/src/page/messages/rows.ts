@@ -2,8 +2,17 @@
 import type { Attachment } from "../../lib/frames.ts";
 import { dayKey } from "../time.ts";
 
+/** What a message replies to. */
+export interface Quoted {
+  senderName: string;
+  preview: string;
+  isDeleted: boolean;
+}
+
 /** A message of whatever state, as the list needs it. */
 export interface Spoken {
+  /** None until it is stored. */
+  id: string | null;
   /** The same before and after it is stored, so that its element stays. */
   key: string;
   /** None until it is stored. */
@@ -16,6 +25,24 @@ export interface Spoken {
   isEdited: boolean;
   isDeleted: boolean;
   attachments: Attachment[];
+  quoted: Quoted | null;
+  reactions: { emoji: string; userIds: string[] }[];
+}
+
+/** What the composer is about, when it is not a message of its own. */
+export interface Composing {
+  kind: "reply" | "edit";
+  message: Spoken;
+}
+
+/** What people do with messages. */
+export interface Acts {
+  react: (message: Spoken, emoji: string, isPresent: boolean) => void;
+  delete: (message: Spoken) => Promise<void>;
+  compose: (composing: Composing) => void;
+  nameOf: (userId: string) => string;
+  /** Whether this person may delete what others said. */
+  mayDeleteAny: boolean;
 }
 
 export interface Row {

@@ -4,10 +4,11 @@ import { Composer } from "../composer/Composer.tsx";
 import { faceOf, titleOf } from "../conversations/names.ts";
 import { MembersPanel } from "../members/MembersPanel.tsx";
 import { MessageList } from "../messages/MessageList.tsx";
-import { rowsOf } from "../messages/rows.ts";
+import { type Acts, type Composing, rowsOf } from "../messages/rows.ts";
 import { Drawer } from "../parts/Drawer.tsx";
 import { useMedia } from "../parts/media.ts";
 import { texts } from "../texts/index.ts";
+import { reasonOf } from "../texts/reason.ts";
 import type { RoomView } from "../view.ts";
 import { Announcer } from "./Announcer.tsx";
 import { RoomHeader } from "./RoomHeader.tsx";
@@ -33,6 +34,25 @@ export function Room({ room, userId }: { room: RoomView; userId: string }) {
     () => rowsOf(messages, { userId, newAfter, hasOlder }),
     [messages, userId, newAfter, hasOlder],
   );
+  const [composing, setComposing] = useState<Composing | null>(null);
+  const [failure, setFailure] = useState<string | null>(null);
+  const acts = useActs(room, userId, setComposing, setFailure);
+  const endComposing = useCallback(() => setComposing(null), []);
+  const send = useCallback(
+    (content: string) => {
+      setComposing(null);
+      const about = composing?.message.id;
+      if (composing?.kind === "edit" && about) {
+        setFailure(null);
+        actions.edit(about, content).catch((error) => setFailure(texts.members.failed(reasonOf(error))));
+      } else actions.send(content, about ?? undefined);
+    },
+    [actions, composing],
+  );
+  const editLast = useCallback(() => {
+    const mine = messages.findLast((one) => one.senderId === userId && one.id !== null && !one.isDeleted);
+    if (mine) setComposing({ kind: "edit", message: mine });
+  }, [messages, userId]);
   const closePanel = useCallback(() => setPanelOpen(false), []);
 
   useEffect(() => {
@@ -73,18 +93,26 @@ export function Room({ room, userId }: { room: RoomView; userId: string }) {
         <MessageList
           label={texts.messages.label(title)}
           rows={rows}
+          userId={userId}
+          acts={acts}
           hasOlder={hasOlder}
           loadOlder={actions.loadOlder}
           onSeen={actions.seen}
           onRetry={actions.retry}
           onDiscard={actions.discard}
         />
+        <p role="alert" className={failure ? "px-6 py-1 text-center text-danger text-sm" : "sr-only"}>
+          {failure}
+        </p>
         <TypingLine names={room.typingNames} />
         <Composer
           draft={room.draft}
           title={title}
+          composing={composing}
+          onEndComposing={endComposing}
+          onEditLast={editLast}
           onDraft={actions.keepDraft}
-          onSend={actions.send}
+          onSend={send}
           onTyping={actions.typing}
         />
       </div>
@@ -98,6 +126,35 @@ export function Room({ room, userId }: { room: RoomView; userId: string }) {
         ))}
       <Announcer messages={messages} userId={userId} />
     </div>
+  );
+}
+
+/** What can be done with messages here; the same functions as long as the same can be done. */
+function useActs(
+  { conversation, members, actions }: RoomView,
+  userId: string,
+  compose: (composing: Composing) => void,
+  fail: (reason: string | null) => void,
+): Acts {
+  const mine = members.find((member) => member.userId === userId);
+  const mayDeleteAny = conversation.type !== "direct" && mine?.role === "admin";
+  return useMemo(
+    () => ({
+      compose,
+      mayDeleteAny,
+      nameOf: (id) => members.find((member) => member.userId === id)?.userName ?? id,
+      react: (message, emoji, isPresent) => {
+        if (message.id === null) return;
+        fail(null);
+        actions
+          .react(message.id, emoji, isPresent)
+          .catch((error) => fail(texts.members.failed(reasonOf(error))));
+      },
+      delete: async (message) => {
+        if (message.id !== null) await actions.deleteMessage(message.id);
+      },
+    }),
+    [actions, members, mayDeleteAny, compose, fail],
   );
 }
 

@@ -106,6 +106,14 @@ export const en = {
     from: (name: string, time: string) => `${name}, ${time}`,
     copy: "Copy",
     unknownSender: "Somebody",
+    react: "React",
+    moreEmoji: "More emoji",
+    reply: "Reply",
+    edit: "Edit",
+    delete: "Delete",
+    deleteTitle: "Delete this message?",
+    deleteQuestion: "Nobody will be able to read it any more. That it was there stays visible.",
+    reactions: "Reactions",
   },
 
   composer: {
@@ -116,6 +124,9 @@ export const en = {
     hint: "Enter sends, Shift + Enter starts a new line",
     tooLong: (over: number) => `${over} characters too many`,
     left: (count: number) => `${count} characters left`,
+    editing: "Editing",
+    replyingTo: (name: string) => `Reply to ${name}`,
+    cancel: "Cancel",
   },
 
   emoji: {

@@ -109,6 +109,14 @@ export const fr: Texts = {
     from: (name, time) => `${name}, ${time}`,
     copy: "Copier",
     unknownSender: "Quelqu’un",
+    react: "Réagir",
+    moreEmoji: "Plus d’émojis",
+    reply: "Répondre",
+    edit: "Modifier",
+    delete: "Supprimer",
+    deleteTitle: "Supprimer ce message ?",
+    deleteQuestion: "Plus personne ne pourra le lire. On verra seulement qu’il existait.",
+    reactions: "Réactions",
   },
 
   composer: {
@@ -119,6 +127,9 @@ export const fr: Texts = {
     hint: "Entrée envoie, Maj + Entrée passe à la ligne",
     tooLong: (over) => plural(over, "caractère de trop", "caractères de trop"),
     left: (count) => plural(count, "caractère restant", "caractères restants"),
+    editing: "Modification",
+    replyingTo: (name) => `Réponse à ${name}`,
+    cancel: "Annuler",
   },
 
   emoji: {
