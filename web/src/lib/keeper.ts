@@ -25,7 +25,6 @@ export function startKeeping(
     clearTimeout(timer);
     timer = undefined;
     const state = store.get();
-    keepList(state);
     for (const [id, room] of Object.entries(state.rooms)) {
       const before = kept.rooms[id];
       if (room === before || room.gone) continue;
@@ -33,6 +32,7 @@ export function startKeeping(
         storage.keepMessages(id, room.messages.slice(-keptMessages));
       if (room.draft !== (before?.draft ?? "")) storage.keepDraft(id, room.draft);
     }
+    keepList(state); // last, since it says up to which change the messages are known
     kept = state;
   }
 

@@ -16,7 +16,7 @@ export interface Opened {
   joining: { requestId: string; afterSeq: number | null } | null;
   isLive: boolean;
   /** What a join replays, until it is complete: shown at once, not one by one. */
-  replay: { until: number; messages: Message[] } | null;
+  replay: { until: number; messages: Message[]; lastChange: number } | null;
   /** The newest seq that was told of as an event. */
   told: number;
   /** The next join. */

@@ -5,14 +5,13 @@ import { ChatError, failureOf } from "./errors.ts";
 import type { Error as ErrorFrame, JoinedConversation, Message, Resync, UserTyping } from "./frames.ts";
 import { createHoles, LARGEST_HOLE } from "./holes.ts";
 import { newlyOpened, type Opened } from "./opened.ts";
-import { roomOf, withRoom } from "./state.ts";
+import { conversationOf, roomOf, withConversation, withRoom } from "./state.ts";
 import {
   add,
   EMPTY,
   hasOlder,
   holeIn,
   knowHead,
-  lastChangeOf,
   lastOf,
   prepend,
   replace,
@@ -152,7 +151,10 @@ export function createRooms(context: Context, onMessages: (messages: readonly Me
       conversationId: room.id,
       limit: context.pageSize,
       // Of what is held the gateway tells what has changed since.
-      ...(afterSeq !== null && { afterSeq, afterChange: lastChangeOf(room.timeline) }),
+      ...(afterSeq !== null && {
+        afterSeq,
+        afterChange: conversationOf(store.get(), room.id)?.lastChange ?? 0,
+      }),
       requestId,
     });
     if (isSent) room.joining = { requestId, afterSeq };
@@ -174,11 +176,21 @@ export function createRooms(context: Context, onMessages: (messages: readonly Me
     }
     room.isLive = true;
     const first = frame.firstSeq ?? frame.lastSeq + 1;
-    if (afterSeq === null) startOver(room, startAfter(first - 1));
-    else if (first - 1 - afterSeq > LARGEST_HOLE) startOver(room, startAfter(first - 1));
+    const isAnew = afterSeq === null || first - 1 - afterSeq > LARGEST_HOLE;
+    if (isAnew) startOver(room, startAfter(first - 1));
     room.timeline = knowHead(room.timeline, frame.lastSeq);
-    if (frame.firstSeq === null) accept(room, [], true);
-    else room.replay = { until: frame.lastSeq, messages: [] };
+    // What is held already is told of change by change, and what follows these may be lost on the way.
+    const lastChange = isAnew ? (frame.lastChange ?? 0) : 0;
+    if (frame.firstSeq === null) {
+      accept(room, [], true);
+      knowChanges(room.id, lastChange);
+    } else room.replay = { until: frame.lastSeq, messages: [], lastChange };
+  }
+
+  /** All changes up to this one are in what is held. */
+  function knowChanges(id: string, lastChange: number): void {
+    const known = conversationOf(store.get(), id)?.lastChange ?? 0;
+    if (lastChange > known) store.set(withConversation(store.get(), id, { lastChange }));
   }
 
   /** Another window. What was sent and has not been seen is not waited for. */
@@ -210,6 +222,7 @@ export function createRooms(context: Context, onMessages: (messages: readonly Me
       if (message.seq >= replay.until) {
         room.replay = null;
         accept(room, replay.messages, true);
+        knowChanges(room.id, replay.lastChange);
       }
     }
     return true;
@@ -246,6 +259,7 @@ export function createRooms(context: Context, onMessages: (messages: readonly Me
     if (!room) return;
     room.timeline = replace(room.timeline, message);
     publish(room);
+    if (room.isLive) knowChanges(room.id, message.changeSeq ?? 0);
   }
 
   // ---------------------------------------------------------------------------------------------------- holes

@@ -76,16 +76,24 @@ export function prepend(timeline: Timeline, page: readonly Message[], hasMore: b
 
 /** A message as it is now, where it is held; an older state of it changes nothing. */
 export function replace(timeline: Timeline, message: Message): Timeline {
-  const changed = (held: Message) => (held.seq === message.seq ? newer(held, message) : held);
-  const isHeld = (held: Message) => held.seq === message.seq;
-  if (timeline.messages.some(isHeld)) return { ...timeline, messages: timeline.messages.map(changed) };
-  if (timeline.ahead.some(isHeld)) return { ...timeline, ahead: timeline.ahead.map(changed) };
-  return timeline;
+  const changed = (held: Message) =>
+    held.seq === message.seq ? newer(held, message) : unquoted(held, message);
+  const messages = mapped(timeline.messages, changed);
+  const ahead = mapped(timeline.ahead, changed);
+  return messages === timeline.messages && ahead === timeline.ahead
+    ? timeline
+    : { ...timeline, messages, ahead };
 }
 
-/** The number of the last change that the held messages show; 0 where none was ever changed. */
-export function lastChangeOf({ messages, ahead }: Timeline): number {
-  return [...messages, ...ahead].reduce((last, { changeSeq = 0 }) => Math.max(last, changeSeq), 0);
+/** A reply without the words of what it replies to, once that is deleted: the gateway tells of the deletion only. */
+function unquoted(held: Message, message: Message): Message {
+  if (!message.isDeleted || held.reply?.messageId !== message.id || held.reply.isDeleted) return held;
+  return { ...held, reply: { ...held.reply, preview: "", isDeleted: true } };
+}
+
+function mapped(messages: readonly Message[], change: (held: Message) => Message): readonly Message[] {
+  const next = messages.map(change);
+  return next.some((message, at) => message !== messages[at]) ? next : messages;
 }
 
 function newer(held: Message, message: Message): Message {

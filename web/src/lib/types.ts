@@ -95,6 +95,8 @@ export interface Conversation {
   /** The first few; `Room.members` has all that were loaded. */
   readonly members: readonly Member[];
   readonly memberCount: number;
+  /** All changes of its messages up to this number are in what this device holds. */
+  readonly lastChange?: number;
 }
 
 export interface ConversationList {

@@ -104,3 +104,23 @@ test("of kept messages the newest without a hole are taken", () => {
   expect(timeline.unbrokenEnd(messages(1, 2, 5, 6, 7)).map(({ seq }) => seq)).toEqual([5, 6, 7]);
   expect(timeline.unbrokenEnd([])).toEqual([]);
 });
+
+test("an older state of a message changes nothing, and a tempId stays its sender's", () => {
+  const held = { ...message(1), tempId: "t", changeSeq: 5, content: "new" };
+  const before = timeline.add(timeline.startAfter(0), [held]);
+  expect(timeline.replace(before, { ...message(1), changeSeq: 4 })).toBe(before);
+  const after = timeline.replace(before, { ...message(1), changeSeq: 6, content: "newest" });
+  expect(after.messages[0]).toEqual({ ...message(1), tempId: "t", changeSeq: 6, content: "newest" });
+});
+
+test("a deleted message is no longer quoted", () => {
+  const reply = { messageId: "id-1", seq: 1, senderId: "bob", senderName: "Bob", preview: "m1" };
+  const before = timeline.add(timeline.startAfter(0), [
+    message(1),
+    { ...message(2), replyTo: "id-1", reply },
+  ]);
+  const edited = timeline.replace(before, { ...message(1), content: "other", changeSeq: 1 });
+  expect(edited.messages[1]).toBe(before.messages[1]);
+  const deleted = timeline.replace(edited, { ...message(1), content: "", isDeleted: true, changeSeq: 2 });
+  expect(deleted.messages[1]?.reply).toEqual({ ...reply, preview: "", isDeleted: true });
+});
