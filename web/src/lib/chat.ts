@@ -6,8 +6,11 @@ import { createDirectory } from "./directory.ts";
 import { type Entry, newEntry, randomId } from "./entry.ts";
 import { isRetryable } from "./errors.ts";
 import type { Authenticated, Error as ErrorFrame, Message, MessageSent, ServerFrame } from "./frames.ts";
+import { watchIdle } from "./idle.ts";
 import { type Keeper, startKeeping } from "./keeper.ts";
 import { createOutbox } from "./outbox.ts";
+import { createPeople } from "./presence.ts";
+import { createReads } from "./reads.ts";
 import { createRest } from "./rest.ts";
 import { createRooms } from "./rooms.ts";
 import { createSocket, type Timing } from "./socket.ts";
@@ -15,7 +18,7 @@ import { changed, conversationOf, INITIAL, roomOf, withConversations, withRoom }
 import { noStorage, openStorage, type Storage } from "./storage.ts";
 import { addListener, callAll, createStore } from "./store.ts";
 import { browserSurroundings, type Surroundings } from "./surroundings.ts";
-import { enterTab, type News, type Tab } from "./tabs.ts";
+import { enterTab, type Tab } from "./tabs.ts";
 import { createTokens } from "./tokens.ts";
 import type { Chat, ChatEvent, ChatOptions, ChatState, Connection, Failure, SendOptions } from "./types.ts";
 import { createOwnTyping } from "./typing.ts";
@@ -25,6 +28,7 @@ const HEADS = 500;
 /** Pings: it costs the gateway more than what is open, and only finds a notification that was lost. */
 const WHOLE_LIST_EVERY = 3;
 const ADOPT_AGAIN = 1000;
+const AWAY_AFTER = 300_000;
 
 /** What only tests choose. */
 export interface Internals {
@@ -34,7 +38,7 @@ export interface Internals {
 }
 
 export function createChat(options: ChatOptions, internals: Internals = {}): Chat {
-  const { pageSize = 50, keptMessages = 200 } = options;
+  const { pageSize = 50, keptMessages = 200, awayAfter = AWAY_AFTER } = options;
   const url = options.url ?? ownAddress();
   const ending = new AbortController();
   const surroundings = internals.surroundings ?? browserSurroundings();
@@ -47,12 +51,12 @@ export function createChat(options: ChatOptions, internals: Internals = {}): Cha
   let connectionId: string | null = null; // of the connection that everything runs on
   let tab: Tab | null = null;
   let keeper: Keeper | null = null;
-  let isMarkReadServed = true; // until the gateway says otherwise
   let isEnded = false;
   let hasAdopted = false;
   let hasLoadedMe = false;
   let pings = 0;
   let stopFlushing = () => {};
+  let stopWatchingInput: (() => void) | null = null;
 
   const socket = createSocket({
     url,
@@ -85,13 +89,19 @@ export function createChat(options: ChatOptions, internals: Internals = {}): Cha
     emit: (event) => callAll(listeners, event),
   };
   const rooms = createRooms(context, (messages) => directory.saw(messages));
-  const directory = createDirectory(context, { onGone: rooms.gone, onBack: rooms.back });
+  const reads = createReads((frame) => socket.send(frame));
+  const people = createPeople(context);
   const changing = createChanging({
     send: (frame) => connectionId !== null && socket.send(frame),
     myId: () => store.get().me?.userId ?? null,
     find: (conversationId, messageId) =>
       roomOf(store.get(), conversationId).messages.find(({ id }) => id === messageId),
     show: rooms.changed,
+  });
+  const directory = createDirectory(context, {
+    onGone: rooms.gone,
+    onBack: rooms.back,
+    onUnread: reads.mark,
   });
   const typing = createOwnTyping((conversationId, isTyping) => {
     socket.send({ type: isTyping ? "typing_start" : "typing_stop", conversationId });
@@ -103,7 +113,7 @@ export function createChat(options: ChatOptions, internals: Internals = {}): Cha
   async function become(id: string): Promise<void> {
     userId = id;
     const storage = options.storage === false ? noStorage() : openStorage(id);
-    tab = options.storage === false ? null : enterTab(id, tabId, hear);
+    tab = options.storage === false ? null : enterTab(id, tabId, signedOutElsewhere);
     const kept = await storage.load();
     opened.resolve(storage);
     if (isEnded) return;
@@ -118,7 +128,11 @@ export function createChat(options: ChatOptions, internals: Internals = {}): Cha
     });
     const conversations = { ...INITIAL.conversations, items: kept.conversations };
     keeper = startKeeping(store, storage, keptMessages, { ...INITIAL, me: kept.me, conversations });
-    stopFlushing = surroundings.beforeEnd(keeper.flush);
+    const { flush } = keeper;
+    stopFlushing = surroundings.beforeEnd(() => {
+      reads.flush();
+      flush();
+    });
     await adopt();
     // A page that was reloaded just now may still count as living.
     setTimeout(() => void adopt(), ADOPT_AGAIN);
@@ -150,6 +164,8 @@ export function createChat(options: ChatOptions, internals: Internals = {}): Cha
     if (connectionId !== frame.connectionId) return; // it has ended meanwhile
     rooms.connected();
     outbox.connected();
+    reads.connected();
+    people.connected();
     void directory.refresh();
     void adopt();
     if (!hasLoadedMe) void loadMe();
@@ -171,6 +187,8 @@ export function createChat(options: ChatOptions, internals: Internals = {}): Cha
     rooms.disconnected();
     outbox.disconnected();
     changing.disconnected();
+    reads.disconnected();
+    people.disconnected();
     typing.forget();
   }
 
@@ -178,14 +196,11 @@ export function createChat(options: ChatOptions, internals: Internals = {}): Cha
     socket.disconnect({ code: 1000, reason: "", failure: { code, message, retryable: false } });
   }
 
-  function hear(news: News): void {
-    if (news.type === "read") directory.read(news.conversationId, news.seq);
-    else {
-      stop("Signed out in another tab.", "NO_TOKEN");
-      keeper?.stop(); // nothing is written into what was wiped
-      letGo();
-      store.set({ ...INITIAL, connection: store.get().connection });
-    }
+  function signedOutElsewhere(): void {
+    stop("Signed out in another tab.", "NO_TOKEN");
+    keeper?.stop(); // nothing is written into what was wiped
+    letGo();
+    store.set({ ...INITIAL, connection: store.get().connection });
   }
 
   /** Let go of everything; what this device kept stays. */
@@ -194,16 +209,24 @@ export function createChat(options: ChatOptions, internals: Internals = {}): Cha
     tab?.release();
   }
 
+  function disconnect(): void {
+    if (store.get().connection.status === "stopped") return;
+    reads.flush();
+    socket.disconnect();
+  }
+
   async function end(): Promise<Storage | null> {
     if (isEnded) return null;
-    if (store.get().connection.status !== "stopped") socket.disconnect();
+    disconnect();
     isEnded = true;
+    stopWatchingInput?.();
     keeper?.stop();
     stopFlushing();
     ending.abort();
     outbox.clear();
     rooms.dispose();
     directory.dispose();
+    people.dispose();
     typing.forget();
     return userId === null ? null : opened.promise;
   }
@@ -217,7 +240,7 @@ export function createChat(options: ChatOptions, internals: Internals = {}): Cha
         break;
       case "joined_conversation":
         rooms.joined(frame);
-        directory.has(frame.conversationId);
+        directory.joined(frame.conversationId);
         break;
       case "new_message":
         if (!rooms.message(frame.message)) directory.saw([frame.message]);
@@ -241,14 +264,18 @@ export function createChat(options: ChatOptions, internals: Internals = {}): Cha
         break;
       case "conversation_updated":
         directory.changedConversation(frame);
+        people.met(frame);
         break;
       case "notification":
         directory.notified(frame);
         callAll(listeners, { type: "notification", notification: frame });
         break;
       case "read_receipt":
-        if (frame.userId === userId) directory.read(frame.conversationId, frame.seq);
-        else directory.memberRead(frame.conversationId, frame.userId, frame.seq);
+        directory.receipt(frame);
+        if (frame.userId === userId) reads.receipt(frame);
+        break;
+      case "presence":
+        people.told(frame);
         break;
       case "resync":
         rooms.resync(frame);
@@ -269,10 +296,9 @@ export function createChat(options: ChatOptions, internals: Internals = {}): Cha
   }
 
   function refused(frame: ErrorFrame): void {
-    if (rooms.refused(frame) || frame.requestId === undefined) return;
-    if (frame.requestId === MARK_READ) isMarkReadServed &&= frame.code !== "UNKNOWN_TYPE";
-    else if (!changing.refused(frame.requestId, failureIn(frame)))
-      outbox.refused(frame.requestId, failureIn(frame));
+    if (rooms.refused(frame) || reads.refused(frame) || people.refused(frame)) return;
+    if (frame.requestId === undefined || changing.refused(frame.requestId, failureIn(frame))) return;
+    outbox.refused(frame.requestId, failureIn(frame));
   }
 
   /** Stored. Its place among the messages is taken when those before it have come. */
@@ -335,9 +361,10 @@ export function createChat(options: ChatOptions, internals: Internals = {}): Cha
       if (isEnded) return;
       if (!url) throw new TypeError("createChat: `url` is needed outside of a browser");
       if (options.userId !== undefined && userId === null) void become(options.userId);
+      stopWatchingInput ??= watchIdle(surroundings.watchInput, awayAfter, people.idle);
       socket.connect();
     },
-    disconnect: () => socket.disconnect(),
+    disconnect,
     async signOut() {
       if (options.userId !== undefined && userId === null) void become(options.userId);
       tab?.tell({ type: "signed_out" });
@@ -356,12 +383,12 @@ export function createChat(options: ChatOptions, internals: Internals = {}): Cha
     open: rooms.open,
     loadOlder: rooms.loadOlder,
     markRead(conversationId, seq = Number.MAX_SAFE_INTEGER) {
-      if (!directory.read(conversationId, seq)) return;
-      const lastReadSeq = conversationOf(store.get(), conversationId)?.lastReadSeq ?? 0;
-      tab?.tell({ type: "read", conversationId, seq: lastReadSeq });
-      if (isMarkReadServed)
-        socket.send({ type: "mark_read", conversationId, seq: lastReadSeq, requestId: MARK_READ });
+      const upTo = directory.read(conversationId, seq);
+      if (upTo !== null) reads.mark(conversationId, upTo);
     },
+    loadReaders: directory.readers,
+    watchPresence: people.watch,
+    setPresence: people.set,
     send,
     edit: changing.edit,
     deleteMessage: changing.remove,
@@ -385,8 +412,6 @@ export function createChat(options: ChatOptions, internals: Internals = {}): Cha
     loadMembers: directory.loadMembers,
   };
 }
-
-const MARK_READ = "mark-read";
 
 function failureIn(frame: { code: ErrorFrame["code"]; error: string; retryAfterMs?: number }): Failure {
   const { code, error, retryAfterMs } = frame;

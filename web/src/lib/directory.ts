@@ -2,13 +2,14 @@
 import { type Backoff, delayOf } from "./backoff.ts";
 import type { Context } from "./context.ts";
 import { ChatError, failureOf } from "./errors.ts";
-import type { ConversationUpdated, Message, Notification } from "./frames.ts";
+import type { ConversationUpdated, Message, Notification, ReadReceipt } from "./frames.ts";
 import { createMembers } from "./members.ts";
 import type { ConversationView, List } from "./rest.ts";
 import {
   changed,
   conversationOf,
   fromView,
+  risen,
   withConversation,
   withConversations,
   withLastMessage,
@@ -22,16 +23,20 @@ const RETRY: Backoff = { base: 2000, cap: 60_000 };
 const PAGE = 50;
 /** So many conversations are fetched one by one; more of them by the page. */
 const FEW = 3;
+/** In larger conversations nobody is told how far others have read; as in `contracts/limits.py`. */
+const READERS_SHOWN_TO = 100;
 
 export interface DirectoryOptions {
   /** This person is in a conversation no more, or again. */
   onGone: (conversationId: string, reason: GoneReason) => void;
   onBack: (conversationId: string) => void;
+  /** The gateway does not know yet that this person has read so far. */
+  onUnread: (conversationId: string, seq: number) => void;
 }
 
 export type Directory = ReturnType<typeof createDirectory>;
 
-export function createDirectory(context: Context, { onGone, onBack }: DirectoryOptions) {
+export function createDirectory(context: Context, { onGone, onBack, onUnread }: DirectoryOptions) {
   const { store, rest } = context;
   const fetching = new Map<string, Promise<Conversation>>();
   // When each conversation was lost, in losses: an answer that was asked for before does not bring it back.
@@ -53,9 +58,14 @@ export function createDirectory(context: Context, { onGone, onBack }: DirectoryO
   function upsert(views: readonly ConversationView[], asked: number): void {
     const state = store.get();
     const current = views.filter(({ id }) => (lost.get(id) ?? 0) <= asked);
-    const conversations = current.map((view) => fromView(view, conversationOf(state, view.id)));
+    const conversations = current.map((view) => fromView(view, conversationOf(state, view.id), myId()));
     store.set(withConversations(state, conversations));
     for (const { id } of current) onBack(id);
+    // Read without a connection, perhaps before the page was loaded anew.
+    for (const { id, lastSeq, unreadCount } of current) {
+      const seq = conversationOf(store.get(), id)?.lastReadSeq ?? 0;
+      if (seq > lastSeq - unreadCount) onUnread(id, seq);
+    }
   }
 
   // -------------------------------------------------------------------------------------------------- the list
@@ -155,7 +165,7 @@ export function createDirectory(context: Context, { onGone, onBack }: DirectoryO
     const asked = losses;
     const view = await answer;
     upsert([view], asked);
-    return conversationOf(store.get(), view.id) ?? fromView(view, undefined);
+    return conversationOf(store.get(), view.id) ?? fromView(view, undefined, myId());
   }
 
   /** In the background: what fails is found again by the next ping or the next connection. */
@@ -234,21 +244,34 @@ export function createDirectory(context: Context, { onGone, onBack }: DirectoryO
     loadMore,
     load,
     loadMembers: members.load,
-    memberRead: members.read,
     has,
+    /** Live in it now: what others have read while it was not is not told again. */
+    joined(id: string): void {
+      if (has(id) && (conversationOf(store.get(), id)?.memberCount ?? 0) <= READERS_SHOWN_TO) loadQuietly(id);
+    },
     saw,
     messageChanged,
     notified,
     changedConversation,
     behind,
-    /** Everything up to `seq` is read; returns whether that is news. */
-    read(id: string, seq: number): boolean {
+    /** This person has read everything up to `seq`, or up to the newest; returns how far, where that is news. */
+    read(id: string, seq: number): number | null {
       const known = conversationOf(store.get(), id);
       const upTo = Math.min(seq, known?.lastSeq ?? 0);
-      if (!known || upTo <= known.lastReadSeq) return false;
+      if (!known || upTo <= known.lastReadSeq) return null;
       update(id, (conversation) => withSeqs(conversation, { lastReadSeq: upTo }));
-      return true;
+      return upTo;
     },
+    /** Somebody has read so far. Of one's own reading elsewhere this may come before the messages themselves. */
+    receipt({ conversationId, userId, seq }: ReadReceipt): void {
+      update(conversationId, (known) =>
+        userId === myId()
+          ? withSeqs(known, { lastReadSeq: Math.max(known.lastReadSeq, seq) })
+          : { ...known, readers: risen(known.readers, [{ userId, lastReadSeq: seq }], myId()) },
+      );
+    },
+    readers: async (id: string, messageId: string): Promise<Person[]> =>
+      (await rest.readers(id, messageId)).items,
     heads: (): Record<string, number> =>
       Object.fromEntries(store.get().conversations.items.map(({ id, lastSeq }) => [id, lastSeq])),
     async searchPeople(query: string): Promise<Person[]> {

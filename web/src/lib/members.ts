@@ -2,7 +2,15 @@
 import { delayOf } from "./backoff.ts";
 import type { Context } from "./context.ts";
 import type { Member } from "./frames.ts";
-import { conversationOf, roomOf, withConversation, withMembers, withoutMembers, withRoom } from "./state.ts";
+import {
+  conversationOf,
+  roomOf,
+  withConversation,
+  withMembers,
+  withoutMembers,
+  withoutReaders,
+  withRoom,
+} from "./state.ts";
 
 const PAGE = 100;
 /** Changes of members come in bursts, and to many clients at once. */
@@ -13,8 +21,6 @@ export interface Members {
   came(id: string, userIds: readonly string[], members: readonly Member[]): void;
   /** `promoted`: the last admin left, and handed the role on. */
   went(id: string, userIds: readonly string[], promoted: readonly Member[]): void;
-  /** Somebody has read up to `seq`. */
-  read(id: string, userId: string, seq: number): void;
   /** The first page, or the next. */
   load(id: string): Promise<void>;
   dispose(): void;
@@ -101,13 +107,10 @@ export function createMembers(context: Context, reload: (id: string) => void): M
       change(id, -count, (held) =>
         withoutMembers(held, userIds).map((member) => roles.get(member.userId) ?? member),
       );
+      const readers = conversationOf(store.get(), id)?.readers;
+      if (readers)
+        store.set(withConversation(store.get(), id, { readers: withoutReaders(readers, userIds) }));
       recount(id);
-    },
-    read(id, userId, seq) {
-      const isNews = (member: Member) => member.userId === userId && member.lastReadSeq < seq;
-      change(id, 0, (held) =>
-        held.map((member) => (isNews(member) ? { ...member, lastReadSeq: seq } : member)),
-      );
     },
     load,
     dispose() {

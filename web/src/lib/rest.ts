@@ -4,6 +4,9 @@ import type { ErrorCode, Member, Message } from "./frames.ts";
 import type { Tokens } from "./tokens.ts";
 import type { ConversationType, Failure, NewConversation, Person } from "./types.ts";
 
+/** How somebody wants to be seen on all devices. */
+export type Chosen = "online" | "busy" | "invisible";
+
 /** A conversation as the gateway shows it. */
 export interface ConversationView {
   id: string;
@@ -91,6 +94,12 @@ export function createRest(base: string, tokens: Tokens, ended: AbortSignal) {
       call<ConversationView>("POST", `${conversation(id)}/members`, { userIds }),
     removeMember: (id: string, userId: string) =>
       call<void>("DELETE", `${conversation(id)}/members/${encodeURIComponent(userId)}`),
+    readers: (id: string, messageId: string) =>
+      call<{ items: Person[] }>(
+        "GET",
+        `${conversation(id)}/messages/${encodeURIComponent(messageId)}/readers`,
+      ),
+    presence: () => call<{ chosen: Chosen }>("GET", "/presence"),
     messages: (id: string, query: { beforeSeq?: number; afterSeq?: number; limit: number }) =>
       call<MessagePage>("GET", `${conversation(id)}/messages${search(query)}`),
   };

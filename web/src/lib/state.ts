@@ -7,6 +7,8 @@ export const INITIAL: ChatState = {
   me: null,
   conversations: { items: [], isLoaded: false, isLoading: false, hasMore: false, failure: null },
   rooms: {},
+  presence: {},
+  myPresence: null,
 };
 
 export function roomOf(state: ChatState, conversationId: string): Room {
@@ -80,7 +82,11 @@ function withItems(state: ChatState, items: Conversation[]): ChatState {
 // --------------------------------------------------------------------------------------------- one conversation
 
 /** What REST shows, and what this device knows better: it may be ahead of an answer that was long on its way. */
-export function fromView(view: ConversationView, known: Conversation | undefined): Conversation {
+export function fromView(
+  view: ConversationView,
+  known: Conversation | undefined,
+  myId: string | null,
+): Conversation {
   const { unreadCount, lastMessage, ...facts } = view;
   const isAhead = known !== undefined && known.lastSeq > view.lastSeq;
   return withSeqs(
@@ -89,6 +95,7 @@ export function fromView(view: ConversationView, known: Conversation | undefined
       lastMessage,
       lastActivityAt: lastMessage?.createdAt ?? view.createdAt,
       lastReadSeq: 0,
+      readers: risen(known?.readers ?? {}, view.members, myId),
       unreadCount,
     },
     {
@@ -122,7 +129,30 @@ export function withLastMessage(
       lastActivityAt: message.createdAt,
     }),
     ...(isMine && { lastReadSeq: Math.max(conversation.lastReadSeq, message.seq) }),
+    ...(message.senderId !== null && {
+      readers: risen(conversation.readers, [{ userId: message.senderId, lastReadSeq: message.seq }], myId),
+    }),
   });
+}
+
+/** With how far others have read; `readers` itself where that is not news. */
+export function risen(
+  readers: Conversation["readers"],
+  reads: readonly Pick<Member, "userId" | "lastReadSeq">[],
+  myId: string | null,
+): Conversation["readers"] {
+  const news = reads.filter(
+    ({ userId, lastReadSeq }) => userId !== myId && lastReadSeq > (readers[userId] ?? -1),
+  );
+  if (!news.length) return readers;
+  return { ...readers, ...Object.fromEntries(news.map(({ userId, lastReadSeq }) => [userId, lastReadSeq])) };
+}
+
+export function withoutReaders(
+  readers: Conversation["readers"],
+  userIds: readonly string[],
+): Conversation["readers"] {
+  return Object.fromEntries(Object.entries(readers).filter(([userId]) => !userIds.includes(userId)));
 }
 
 // -------------------------------------------------------------------------------------------------------- members
@@ -136,6 +166,25 @@ export function withMembers(members: readonly Member[], changes: readonly Member
 
 export function withoutMembers(members: readonly Member[], userIds: readonly string[]): readonly Member[] {
   return members.filter(({ userId }) => !userIds.includes(userId));
+}
+
+// ------------------------------------------------------------------------------------------------------- presence
+
+export function withPresence(state: ChatState, presence: ChatState["presence"]): ChatState {
+  const next = Object.fromEntries(
+    Object.entries(presence).map(([id, now]) => {
+      const before = state.presence[id];
+      return [id, before ? changed(before, now) : now];
+    }),
+  );
+  const isSame =
+    Object.keys(state.presence).length === Object.keys(next).length &&
+    Object.entries(next).every(([id, now]) => now === state.presence[id]);
+  return isSame ? state : { ...state, presence: next };
+}
+
+export function withMyPresence(state: ChatState, myPresence: ChatState["myPresence"]): ChatState {
+  return myPresence === state.myPresence ? state : { ...state, myPresence };
 }
 
 // -------------------------------------------------------------------------------------------------------- sharing

@@ -91,7 +91,11 @@ export function openStorage(userId: string): Storage {
         ]);
         return {
           me: me ?? null,
-          conversations,
+          // What an older version of this library kept knew of no readers.
+          conversations: conversations.map((conversation) => ({
+            ...conversation,
+            readers: conversation.readers ?? {},
+          })),
           drafts: new Map(ids.map((id, at) => [id, drafts[at] ?? ""])),
         };
       }, NOTHING),

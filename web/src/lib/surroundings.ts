@@ -1,4 +1,6 @@
 /** What a browser tells about its network and its page. Elsewhere, as in Node, nothing is ever told. */
+import type { WatchInput } from "./idle.ts";
+
 export interface Surroundings {
   /** False only where the browser is sure. */
   isOnline(): boolean;
@@ -6,7 +8,10 @@ export interface Surroundings {
   watch(told: (what: "online" | "offline" | "visible") => void): () => void;
   /** Calls back when the page may be about to end; returns the end. */
   beforeEnd(called: () => void): () => void;
+  watchInput: WatchInput;
 }
+
+const INPUT = ["pointerdown", "pointermove", "keydown", "wheel", "touchstart", "focus"] as const;
 
 export function browserSurroundings(): Surroundings {
   const page = typeof document === "undefined" ? null : document;
@@ -35,6 +40,18 @@ export function browserSurroundings(): Surroundings {
       page?.addEventListener(
         "visibilitychange",
         () => page.visibilityState === "hidden" && called(),
+        options,
+      );
+      return () => ending.abort();
+    },
+    watchInput(stirred) {
+      if (!frame || !page) return null;
+      const ending = new AbortController();
+      const options = { signal: ending.signal, passive: true, capture: true };
+      for (const kind of INPUT) frame.addEventListener(kind, stirred, options);
+      page.addEventListener(
+        "visibilitychange",
+        () => page.visibilityState === "visible" && stirred(),
         options,
       );
       return () => ending.abort();

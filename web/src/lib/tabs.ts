@@ -9,9 +9,9 @@ export interface Tab {
   release(): void;
 }
 
-export type News =
-  | { readonly type: "read"; readonly conversationId: string; readonly seq: number }
-  | { readonly type: "signed_out" };
+export interface News {
+  readonly type: "signed_out";
+}
 
 export function enterTab(userId: string, id: string, hear: (news: News) => void): Tab {
   const prefix = `palabre:${userId}:tab:`;

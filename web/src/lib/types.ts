@@ -91,6 +91,8 @@ export interface Conversation {
   readonly lastMessage: LastMessage | null;
   /** What this person has read, on this device or as far as the gateway knows. */
   readonly lastReadSeq: number;
+  /** By user id: how far others have read, as far as it is known. Up to 100 members are told of each other. */
+  readonly readers: Readonly<Record<string, number>>;
   readonly unreadCount: number;
   /** The first few; `Room.members` has all that were loaded. */
   readonly members: readonly Member[];
@@ -180,7 +182,24 @@ export interface ChatState {
   readonly conversations: ConversationList;
   /** By conversation id: those that were opened, and those with unsent messages. */
   readonly rooms: Readonly<Record<string, Room>>;
+  /** By user id: those who are watched (`watchPresence`), while there is a connection. Who is missing is not known. */
+  readonly presence: Readonly<Record<string, PersonPresence>>;
+  /** What this person has chosen; null while it is not known. */
+  readonly myPresence: MyPresence | null;
 }
+
+/** Somebody as others see them. */
+export interface PersonPresence {
+  readonly status: "online" | "away" | "busy" | "offline";
+  /** ISO 8601: when they were seen last, with `offline` and where they were here before. */
+  readonly lastSeenAt: string | null;
+}
+
+/**
+ * How somebody wants to be seen. `busy` and `invisible` hold for all of their devices, until they choose `online` again;
+ * `away` is about one device. Nobody needs to choose it: whoever touches nothing for long is away by themselves.
+ */
+export type MyPresence = "online" | "away" | "busy" | "invisible";
 
 // ------------------------------------------------------------------------------------------------------ events
 
@@ -223,6 +242,8 @@ export interface ChatOptions {
   keptMessages?: number;
   /** Messages that opening a conversation asks for, and that `loadOlder` does. Default 50. */
   pageSize?: number;
+  /** Milliseconds without any input on the page after which this device counts as away. Default 300,000; 0 for never. */
+  awayAfter?: number;
 }
 
 /** To be thrown by `getToken` when no token can be had without the person, who must sign in again. */
@@ -269,8 +290,18 @@ export interface Chat {
   /** Be live in a conversation, for as long as anybody who opened it has not called the returned end. */
   open(conversationId: string): () => void;
   loadOlder(conversationId: string): Promise<void>;
-  /** This person has seen everything up to `seq` (default: the newest). */
+  /**
+   * This person has seen everything up to `seq` (default: the newest). To be called as often as one likes, while the
+   * messages are really in sight; told to the gateway once a second at most, and later where there is no connection.
+   */
   markRead(conversationId: string, seq?: number): void;
+  /** Who else has read a message; in conversations of up to 100 people, else `FORBIDDEN`. */
+  loadReaders(conversationId: string, messageId: string): Promise<Person[]>;
+
+  /** Be told in `presence` of people who are on screen, until the returned function is called; 500 at most in all. */
+  watchPresence(userIds: readonly string[]): () => void;
+  /** In `myPresence` at once; told to the gateway as soon as there is a connection. */
+  setPresence(status: MyPresence): void;
 
   /**
    * Send, now or as soon as there is a connection; returns the `tempId` that it is known by from now on. The outcome is in
@@ -334,6 +365,13 @@ export interface UseWebSocketChat {
   sendChatMessage: (conversationId: string, content: string, options?: SendOptions) => string;
   startTyping: (conversationId: string) => void;
   stopTyping: (conversationId: string) => void;
+  /** This person sees everything up to `seq`, or the newest. */
+  markRead: (conversationId: string, seq?: number) => void;
+  /** By user id, of those whom `usePresence` or `watchPresence` names. */
+  presence: ChatState["presence"];
+  myPresence: MyPresence | null;
+  setPresence: (status: MyPresence) => void;
+  watchPresence: (userIds: readonly string[]) => () => void;
   /** Everything else: the whole state, and the store with all that can be done. */
   state: ChatState;
   chat: Chat;

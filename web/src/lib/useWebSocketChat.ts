@@ -18,6 +18,7 @@ import type {
   ChatState,
   Connection,
   ConnectionState,
+  PersonPresence,
   SendOptions,
   UseWebSocketChat,
   UseWebSocketChatOptions,
@@ -74,9 +75,23 @@ export function useWebSocketChat(options: UseWebSocketChatOptions = {}): UseWebS
     sendChatMessage: send,
     startTyping: chat.startTyping,
     stopTyping: chat.stopTyping,
+    markRead: chat.markRead,
+    presence: state.presence,
+    myPresence: state.myPresence,
+    setPresence: chat.setPresence,
+    watchPresence: chat.watchPresence,
     state,
     chat,
   };
+}
+
+/** How these people are seen, who are watched for as long as the component shows them. Null: not known. */
+export function usePresence(userIds: readonly string[], chat?: Chat): (PersonPresence | null)[] {
+  const { watchPresence } = useChat(chat);
+  const presence = useChatState((state) => state.presence, chat);
+  const key = JSON.stringify(userIds);
+  useEffect(() => watchPresence(JSON.parse(key)), [watchPresence, key]);
+  return userIds.map((userId) => presence[userId] ?? null);
 }
 
 function useChat(chosen?: Chat): Chat {

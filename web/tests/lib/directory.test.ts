@@ -111,19 +111,6 @@ describe("the list", () => {
     expect(alice.unread("room")).toBe(1);
   });
 
-  test("a gateway that does not know mark_read is told once", async () => {
-    notify("room", 4, 4);
-    await eventually(() => alice.unread("room") === 4);
-    alice.chat.markRead("room", 1);
-    await eventually(() => scene.gateway.received("mark_read").length === 1);
-    alice.chat.open("room");
-    await eventually(() => alice.room("room")?.status === "joined"); // its answer has come before this one
-    alice.chat.markRead("room", 2);
-    alice.chat.startTyping("room");
-    await eventually(() => scene.gateway.received("typing_start").length === 1);
-    expect(scene.gateway.received("mark_read")).toHaveLength(1);
-  });
-
   test("messages of an open conversation count too, and one's own do not", async () => {
     alice.chat.open("room");
     await eventually(() => alice.room("room")?.status === "joined");

@@ -6,6 +6,7 @@ import {
   ChatProvider,
   configureChat,
   useChatState,
+  usePresence,
   useWebSocketChat,
 } from "../../src/lib/useWebSocketChat.ts";
 import { type Client, fill, type Scene, startScene } from "./support/chats.ts";
@@ -195,6 +196,43 @@ describe("the hook", () => {
     hook.leaveConversation("conversation-123");
     await eventually(() => !text().includes("conversation-123"));
     expect(scene.gateway.received("join_conversation")).toHaveLength(1);
+  });
+
+  test("marks what was read, and shows how this person is seen", async () => {
+    fill(scene.gateway, "conversation-123", 3);
+    render(<Probe chat={alice.chat} />);
+    await eventually(() => alice.unread("conversation-123") === 3);
+    hook.markRead("conversation-123", 2);
+    expect(alice.unread("conversation-123")).toBe(1);
+    hook.setPresence("busy");
+    await eventually(() => hook.myPresence === "busy");
+    await eventually(() => scene.gateway.chosen.get("alice") === "busy");
+  });
+
+  test("watches people for as long as a component shows them", async () => {
+    scene.gateway.statuses.set("bob", "online");
+    function Face({ userId }: { userId: string }) {
+      const [presence] = usePresence([userId]);
+      return <p>{presence ? `${userId} is ${presence.status}` : "not known"}</p>;
+    }
+    let hide = () => {};
+    function Faces() {
+      const [isShown, setShown] = useState(true);
+      hide = () => setShown(false);
+      return isShown ? <Face userId="bob" /> : "nobody";
+    }
+    render(
+      <ChatProvider chat={alice.chat}>
+        <Faces />
+      </ChatProvider>,
+    );
+    await shows("bob is online");
+    hide();
+    await shows("nobody");
+    const named = () => scene.gateway.received("watch_presence");
+    await eventually(() => named().length === 2);
+    expect(named()).toMatchObject([{ userIds: ["bob"] }, { userIds: [] }]);
+    expect(alice.chat.getSnapshot().presence).toEqual({});
   });
 
   test("tells who types, in what was joined", async () => {

@@ -55,6 +55,7 @@ function surroundings() {
       return () => watchers.delete(told);
     },
     beforeEnd: () => () => {},
+    watchInput: () => null,
     tell(what: "online" | "offline" | "visible") {
       if (what !== "visible") page.isOnlineNow = what === "online";
       for (const told of watchers) told(what);

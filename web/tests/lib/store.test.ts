@@ -50,6 +50,7 @@ const conversation = (id: string, lastActivityAt: string): Conversation => ({
   lastSeq: 0,
   lastMessage: null,
   lastReadSeq: 0,
+  readers: {},
   unreadCount: 0,
   members: [],
   memberCount: 0,

@@ -7,7 +7,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { type WebSocket, WebSocketServer } from "ws";
-import type { ClientFrame, Member, Message, ServerFrame } from "../../../src/lib/frames.ts";
+import type { ClientFrame, Member, Message, Presence, ServerFrame } from "../../../src/lib/frames.ts";
 import { eventually } from "./eventually.ts";
 
 type Said = ServerFrame extends infer Frame
@@ -52,6 +52,8 @@ export async function startGateway() {
   const calls: Call[] = [];
   const handlers = new Map<string, Handler>();
   const tempIds = new Map<string, Message>();
+  const statuses = new Map<string, Presence["status"]>();
+  const chosen = new Map<string, "online" | "busy" | "invisible">();
   let refuseRest:
     | ((call: Call) => { status: number; code?: string; headers?: Record<string, string> } | null)
     | null = null;
@@ -118,6 +120,15 @@ export async function startGateway() {
       case "typing_start":
       case "typing_stop":
         break;
+      case "mark_read":
+        markRead(frame, peer);
+        break;
+      case "watch_presence":
+        for (const userId of frame.userIds) peer.say({ type: "presence", ...seen(userId), ...echo });
+        break;
+      case "set_presence":
+        setPresence(frame, peer);
+        break;
       default:
         peer.say({ type: "error", code: "UNKNOWN_TYPE", error: "not known here", ...echo });
     }
@@ -145,6 +156,36 @@ export async function startGateway() {
       ...echo,
     });
     for (const message of replay) peer.say({ type: "new_message", message: seenBy(message, peer.userId) });
+  }
+
+  function markRead(frame: ClientFrame & { type: "mark_read" }, peer: Peer): void {
+    const { conversationId, requestId } = frame;
+    const member = rooms.get(conversationId)?.members.find(({ userId }) => userId === peer.userId);
+    if (!member) throw new Error(`${peer.userId} is not in ${conversationId}`);
+    const seq = Math.max(member.lastReadSeq, Math.min(frame.seq, headOf(conversationId)));
+    const isNews = seq > member.lastReadSeq;
+    member.lastReadSeq = seq;
+    for (const other of peers) {
+      const echo = other === peer && requestId !== undefined ? { requestId } : {};
+      const isTold = isNews && (other.userId === peer.userId || other.joined.has(conversationId));
+      if (other.isOpen && (other === peer || isTold))
+        other.say({ type: "read_receipt", conversationId, userId: peer.userId, seq, ...echo });
+    }
+  }
+
+  function setPresence({ status, requestId }: ClientFrame & { type: "set_presence" }, peer: Peer): void {
+    if (status !== "away") chosen.set(peer.userId, status);
+    const presence = { type: "presence" as const, ...seenBySelf(peer.userId) };
+    peer.say({ ...presence, ...(requestId !== undefined && { requestId }) });
+    for (const other of peers)
+      if (status !== "away" && other !== peer && other.isOpen && other.userId === peer.userId)
+        other.say(presence);
+  }
+
+  const seen = (userId: string) => ({ userId, status: statuses.get(userId) ?? ("offline" as const) });
+  function seenBySelf(userId: string) {
+    const own = chosen.get(userId) ?? "online";
+    return { userId, status: own === "invisible" ? ("offline" as const) : own };
   }
 
   function store(frame: ClientFrame & { type: "send_message" }, peer: Peer): Message {
@@ -224,6 +265,7 @@ export async function startGateway() {
     const [, collection, id, part, member] = call.path.split("/");
     if (collection === "me") return ok({ userId: call.userId, userName: nameOf(call.userId), avatar: null });
     if (collection === "users") return ok({ items: [], nextCursor: null });
+    if (collection === "presence") return ok({ items: [], chosen: chosen.get(call.userId) ?? "online" });
     if (collection !== "conversations") return { status: 404, body: { code: "NOT_FOUND" } };
     const mine = [...rooms.values()].filter((room) =>
       room.members.some(({ userId }) => userId === call.userId),
@@ -231,6 +273,7 @@ export async function startGateway() {
     if (!id) return ok(listed(mine, call));
     const room = mine.find((candidate) => candidate.id === id);
     if (!room) return { status: 404, body: { code: "NOT_A_MEMBER", detail: "not a member" } };
+    if (part === "messages" && member) return readers(room, member);
     if (part === "messages") return ok(page(room, call));
     if (part === "members") return members(room, call, member);
     return ok(view(room, call.userId));
@@ -256,6 +299,17 @@ export async function startGateway() {
     }
     const earlier = before === null ? all : all.filter(({ seq }) => seq < Number(before));
     return { items: earlier.slice(-limit), hasMore: earlier.length > limit };
+  }
+
+  function readers(room: Room, messageId: string) {
+    const message = room.messages.find(({ id }) => id === messageId);
+    if (!message) return { status: 404, body: { code: "NOT_FOUND", detail: "no such message" } };
+    const { seq, senderId } = message;
+    const items = room.members.filter(({ userId, lastReadSeq }) => userId !== senderId && lastReadSeq >= seq);
+    return ok({
+      seq,
+      items: items.map(({ userId, userName, avatar }) => ({ userId, userName, avatar })),
+    });
   }
 
   function members(room: Room, call: Call, userId: string | undefined) {
@@ -287,6 +341,10 @@ export async function startGateway() {
     peers,
     calls,
     rooms,
+    /** How people are seen; whoever is not here is offline. */
+    statuses,
+    /** How people want to be seen. */
+    chosen,
     write,
     store,
     publish,
