@@ -1,6 +1,8 @@
 """A real Chromium in front of the whole system."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -8,6 +10,7 @@ import pytest
 from playwright.async_api import Browser, async_playwright
 
 from deploy.local import install
+from deploy.local.servers import Server
 from tests.browser.person import CHECKOUT, Person
 from tests.support.system import System
 
@@ -26,6 +29,16 @@ async def browser() -> AsyncIterator[Browser]:
         browser = await playwright.chromium.launch(executable_path=chromium)
         yield browser
         await browser.close()
+
+
+@pytest.fixture(scope="session")
+async def generous(servers: tuple[Server, Server], tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[System]:
+    """The same system without limits, to be filled quickly."""
+    logs = Path(tmp_path_factory.mktemp("generous"))
+    async with System(servers[0].url, servers[1].url, logs=logs, RATE_LIMITS="0") as running:
+        async with asyncio.timeout(60):
+            await running.ready()
+        yield running
 
 
 @pytest.fixture

@@ -76,6 +76,14 @@ class Person:
         await self.composer.fill(text)
         await self.composer.press("Enter")
 
+    async def look_away(self) -> None:
+        """Turn to another window, as far as the page can tell."""
+        await self.page.evaluate("() => { document.hasFocus = () => false; window.dispatchEvent(new Event('blur')) }")
+
+    async def look_back(self) -> None:
+        """Turn to the page again."""
+        await self.page.evaluate("() => { document.hasFocus = () => true; window.dispatchEvent(new Event('focus')) }")
+
     async def shot(self, name: str) -> None:
         """A picture for people to look at."""
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)

@@ -2,14 +2,11 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
 from playwright.async_api import expect
 
-from deploy.local.servers import Server
 from tests.browser.person import Person
 from tests.support.chat_client import ChatClient, Rest
 from tests.support.system import System
@@ -73,16 +70,6 @@ async def test_hostile_messages_are_only_text(arrive, unique):
     await long.get_by_role("button", name="Show all").click()
     await expect(long).to_contain_text("THE END")
     await expect(long.get_by_role("button", name="Show less")).to_be_visible()
-
-
-@pytest.fixture(scope="session")
-async def generous(servers: tuple[Server, Server], tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[System]:
-    """The same system without limits, to be filled quickly."""
-    logs = Path(tmp_path_factory.mktemp("generous"))
-    async with System(servers[0].url, servers[1].url, logs=logs, RATE_LIMITS="0") as running:
-        async with asyncio.timeout(60):
-            await running.ready()
-        yield running
 
 
 async def fill(system: System, teller: str, cid: str, count: int) -> None:

@@ -1,5 +1,5 @@
 /** Whether somebody looks at the page. */
-import { useEffect } from "react";
+import { useEffect, useState } from "react";
 
 export const isAttentive = () => !document.hidden && document.hasFocus();
 
@@ -20,4 +20,10 @@ export function useAttention(onChange: (isAttentive: boolean) => void): void {
       }
     };
   }, [onChange]);
+}
+
+export function useIsAttentive(): boolean {
+  const [is, set] = useState(isAttentive);
+  useAttention(set);
+  return is;
 }

@@ -9,6 +9,7 @@ import {
   type LastMessage,
   type Message,
   type Outgoing,
+  type Person,
 } from "../lib/index.ts";
 import { openConversation } from "./address.ts";
 import { isAttentive } from "./attention.ts";
@@ -110,6 +111,8 @@ export interface RoomView {
   hasMoreMembers: boolean;
   messages: readonly Spoken[];
   hasOlder: boolean;
+  /** Whether what is said there comes at once; not while the connection is away. */
+  isLive: boolean;
   typingNames: string[];
   draft: string;
   actions: RoomActions;
@@ -118,7 +121,9 @@ export interface RoomView {
 export interface RoomActions extends Actions {
   loadMembers: () => void;
   loadOlder: () => Promise<void>;
-  seen: () => void;
+  seen: (seq: number) => void;
+  /** Who has read the message with this seq. */
+  loadReaders: (seq: number) => Promise<Person[]>;
   send: (content: string, replyTo?: string) => void;
   edit: (messageId: string, content: string) => Promise<void>;
   deleteMessage: (messageId: string) => Promise<void>;
@@ -154,6 +159,7 @@ export function useRoom(chat: Chat, state: ChatState, id: string | null, userId:
       hasMoreMembers: room.members.isLoaded ? room.members.hasMore : false,
       messages,
       hasOlder: room.hasOlder,
+      isLive: room.status === "joined",
       typingNames: room.typing.map((person) => person.userName),
       draft: room.draft,
       actions,
@@ -179,8 +185,12 @@ function actionsOf(chat: Chat, id: string): RoomActions {
     // What fails here is tried again by the next look, and the banner says what is wrong.
     loadMembers: () => void chat.loadMembers(id).catch(() => undefined),
     loadOlder: () => chat.loadOlder(id),
-    seen: () => {
-      if (isAttentive()) chat.markRead(id);
+    seen: (seq) => {
+      if (isAttentive()) chat.markRead(id, seq);
+    },
+    loadReaders: async (seq) => {
+      const message = chat.getSnapshot().rooms[id]?.messages.find((one) => one.seq === seq);
+      return message ? chat.loadReaders(id, message.id) : [];
     },
     send: (content, replyTo) => void chat.send(id, content, replyTo === undefined ? {} : { replyTo }),
     edit: (messageId, content) => chat.edit(id, messageId, content),

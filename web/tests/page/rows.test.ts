@@ -46,6 +46,13 @@ describe("rows", () => {
     expect(shape(messages, 4).join()).not.toContain("new");
   });
 
+  it("do not say where the new ones begin before that has come", () => {
+    const page = [say(8, "me", 0), say(9, "a", 1), say(10, "a", 2)];
+    expect(shape(page, 3, true).join()).not.toContain("new");
+    expect(shape(page, 3, false).join()).toContain("m9 first new");
+    expect(shape(page, 8, true).join()).toContain("m9 first new");
+  });
+
   it("do not change when earlier messages come above them", () => {
     const earlier = [say(1, "a", 0), say(2, "b", 1), say(3, "b", 2)];
     const page = [say(4, "b", 3), say(5, "b", 4), say(6, "a", 5)];

@@ -1,6 +1,8 @@
 import { ArrowDown } from "lucide-react";
-import { useCallback, useRef } from "react";
+import { type ReactNode, useCallback, useRef } from "react";
 import { Virtualizer, type VirtualizerHandle } from "virtua";
+import { JumpToNew } from "../reading/JumpToNew.tsx";
+import { useJumpToNew, useSeen } from "../reading/reading.ts";
 import { texts } from "../texts/index.ts";
 import { MessageRow } from "./MessageRow.tsx";
 import type { Acts, Row } from "./rows.ts";
@@ -16,28 +18,40 @@ interface Props {
   /** Whether there may be earlier messages that are not here yet. */
   hasOlder: boolean;
   loadOlder: () => Promise<void>;
-  /** The newest message is in sight. */
-  onSeen: () => void;
+  /** The messages above this seq are new; null where none is. */
+  newAfter: number | null;
+  /** Stands under the message with this key. */
+  below: { key: string; content: ReactNode } | null;
+  /** The messages up to this one have come into sight. */
+  onSeen: (seq: number) => void;
   onRetry: (key: string) => void;
   onDiscard: (key: string) => void;
 }
 
 /** The messages, of which only those in sight exist as elements. */
 export function MessageList(props: Props) {
-  const { label, rows, userId, acts, hasOlder, loadOlder, onSeen, onRetry, onDiscard } = props;
+  const { label, rows, userId, acts, hasOlder, loadOlder, newAfter, below, onSeen, onRetry, onDiscard } = props;
   const scroller = useRef<HTMLDivElement>(null);
   const list = useRef<VirtualizerHandle>(null);
   const isPrepended = usePrepended(rows);
-  const end = useEnd(scroller, rows, onSeen);
-  useStartAtNew(scroller, list, rows, end.leave);
+  const end = useEnd(scroller, rows);
+  const { isAtEnd, leave } = end;
+  useStartAtNew(scroller, list, rows, leave);
   const older = useOlder(scroller, rows, hasOlder, loadOlder);
+
+  const place = { scroller, list, rows, isAtEnd };
+  const lookWhatIsSeen = useSeen(place, onSeen);
+  const marker = useJumpToNew({ ...place, newAfter, hasOlder, loadOlder, leave });
 
   const { onScroll: followEnd } = end;
   const { look } = older;
+  const { onScroll: lookForMarker } = marker;
   const onScroll = useCallback(() => {
     followEnd();
     look();
-  }, [followEnd, look]);
+    lookWhatIsSeen();
+    lookForMarker();
+  }, [followEnd, look, lookWhatIsSeen, lookForMarker]);
 
   return (
     <div className="relative min-h-0 flex-1">
@@ -61,6 +75,7 @@ export function MessageList(props: Props) {
                 isBeginning={place === 0 && !hasOlder}
                 userId={userId}
                 acts={acts}
+                below={row.message.key === below?.key ? below.content : null}
                 onRetry={onRetry}
                 onDiscard={onDiscard}
               />
@@ -83,6 +98,7 @@ export function MessageList(props: Props) {
       >
         {older.isLoading && words.loadingOlder}
       </p>
+      {marker.isAbove && !older.isLoading && <JumpToNew onClick={marker.jump} />}
       {end.isAway && <JumpButton count={end.newBelow} onClick={end.toEnd} />}
     </div>
   );

@@ -1,5 +1,5 @@
 import { Check, CircleAlert, Clock3, Paperclip } from "lucide-react";
-import { type CSSProperties, memo, useState } from "react";
+import { type CSSProperties, memo, type ReactNode, useState } from "react";
 import { Avatar, hueOf } from "../parts/Avatar.tsx";
 import { texts } from "../texts/index.ts";
 import { dayName, exactTimeOf, timeOf } from "../time.ts";
@@ -17,13 +17,14 @@ interface Props {
   isBeginning: boolean;
   userId: string;
   acts: Acts;
+  below: ReactNode;
   onRetry: (key: string) => void;
   onDiscard: (key: string) => void;
 }
 
 /** One message with what stands above it: the day, the marker of new ones, the sender. */
 export const MessageRow = memo(function MessageRow(props: Props) {
-  const { row, isBeginning, userId, acts, onRetry, onDiscard } = props;
+  const { row, isBeginning, userId, acts, below, onRetry, onDiscard } = props;
   const { message, isOwn, isFirst, isLast } = row;
   const [isPressed, setPressed] = useState(false);
   const name = message.senderName || words.unknownSender;
@@ -82,6 +83,7 @@ export const MessageRow = memo(function MessageRow(props: Props) {
           )}
         </div>
       </article>
+      {below}
     </div>
   );
 });

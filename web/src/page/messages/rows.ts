@@ -72,8 +72,11 @@ interface Context {
  * it, and must not change once it is drawn.
  */
 export function rowsOf(messages: readonly Spoken[], { userId, newAfter, hasOlder }: Context): Row[] {
+  const firstSeq = messages[0]?.seq ?? null;
+  // Where more has come than is here, the new ones begin before all of these.
+  const isBefore = hasOlder && newAfter !== null && firstSeq !== null && firstSeq > newAfter + 1;
   const firstNew =
-    newAfter === null
+    newAfter === null || isBefore
       ? undefined
       : messages.find((m) => m.seq !== null && m.seq > newAfter && m.senderId !== userId);
   const rows = messages.map((message, place) => {

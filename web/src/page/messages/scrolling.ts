@@ -1,7 +1,6 @@
 /** Where the message list stands, and why it moves: four reasons, each in a hook of its own. */
 import { type RefObject, useCallback, useEffect, useLayoutEffect, useRef, useState } from "react";
 import type { VirtualizerHandle } from "virtua";
-import { useAttention } from "../attention.ts";
 import type { Row } from "./rows.ts";
 
 const AT_END = 48; // pixels from the end that still count as there
@@ -22,7 +21,7 @@ export function usePrepended(rows: Row[]): boolean {
 }
 
 /** Whoever is at the end stays there; whoever is not is told how many came meanwhile. */
-export function useEnd(scroller: Scroller, rows: Row[], onSeen: () => void) {
+export function useEnd(scroller: Scroller, rows: Row[]) {
   const isAtEnd = useRef(true);
   const lastTop = useRef(0);
   const [leftAt, setLeftAt] = useState<string | null>(null); // the last message in sight when the end was left
@@ -48,12 +47,11 @@ export function useEnd(scroller: Scroller, rows: Row[], onSeen: () => void) {
     if (distance < AT_END) {
       isAtEnd.current = true;
       setLeftAt(null);
-      onSeen();
     } else if (isAtEnd.current && isLeaving) {
       isAtEnd.current = false;
       setLeftAt(lastKey);
     }
-  }, [scroller, lastKey, onSeen]);
+  }, [scroller, lastKey]);
 
   // What one says oneself is always looked at.
   const isMine = last?.message.seq === null;
@@ -64,9 +62,7 @@ export function useEnd(scroller: Scroller, rows: Row[], onSeen: () => void) {
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: the rows are the reason
   useLayoutEffect(() => {
-    if (!isAtEnd.current) return;
-    toEnd();
-    onSeen();
+    if (isAtEnd.current) toEnd();
   }, [rows]);
 
   useEffect(() => {
@@ -78,15 +74,13 @@ export function useEnd(scroller: Scroller, rows: Row[], onSeen: () => void) {
     return () => stay.disconnect();
   }, [scroller, toEnd]);
 
-  // Back at the page: what came meanwhile is in sight now.
-  useAttention(useCallback((isThere: boolean) => isThere && isAtEnd.current && onSeen(), [onSeen]));
-
   const place = leftAt === null ? -1 : rows.findIndex((row) => row.message.key === leftAt);
   const leave = useCallback(() => {
     isAtEnd.current = false;
     setLeftAt(lastKey);
   }, [lastKey]);
   return {
+    isAtEnd,
     toEnd,
     leave,
     onScroll,

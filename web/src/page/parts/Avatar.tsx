@@ -11,6 +11,7 @@ const SHAPES: Record<Kind, string> = {
   channel: "rounded-[32%]",
 };
 const SIZES = {
+  tiny: "size-4.5 text-[0.5625rem]",
   small: "size-7 text-[0.6875rem]",
   medium: "size-9 text-[0.8125rem]",
   large: "size-11 text-[0.9375rem]",

@@ -1,5 +1,4 @@
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
-import { useAttention } from "../attention.ts";
 import { Composer } from "../composer/Composer.tsx";
 import { faceOf, titleOf } from "../conversations/names.ts";
 import { MembersPanel } from "../members/MembersPanel.tsx";
@@ -7,6 +6,10 @@ import { MessageList } from "../messages/MessageList.tsx";
 import { type Acts, type Composing, rowsOf } from "../messages/rows.ts";
 import { Drawer } from "../parts/Drawer.tsx";
 import { useMedia } from "../parts/media.ts";
+import { useNewAfter } from "../reading/newAfter.ts";
+import { ReadersDialog } from "../reading/ReadersDialog.tsx";
+import { SeenLine } from "../reading/SeenLine.tsx";
+import { seenOf } from "../reading/seen.ts";
 import { texts } from "../texts/index.ts";
 import { reasonOf } from "../texts/reason.ts";
 import type { RoomView } from "../view.ts";
@@ -21,14 +24,14 @@ const AT_A_DESK = "(min-width: 48rem) and (pointer: fine)";
 
 /** One conversation: what was said, what is being said, and who is there. */
 export function Room({ room, userId }: { room: RoomView; userId: string }) {
-  const { conversation, messages, actions } = room;
+  const { conversation, members, messages, actions } = room;
   const title = titleOf(conversation, userId, texts.conversations);
   const face = faceOf(conversation, userId);
   const [isPanelOpen, setPanelOpen] = useState(false);
   const isBeside = useMedia(BESIDE);
   const heading = useRef<HTMLHeadingElement>(null);
   const whole = useRef<HTMLDivElement>(null);
-  const newAfter = useNewAfter(room);
+  const newAfter = useNewAfter(conversation, room.isLive);
   const { hasOlder } = room;
   const rows = useMemo(
     () => rowsOf(messages, { userId, newAfter, hasOlder }),
@@ -53,6 +56,19 @@ export function Room({ room, userId }: { room: RoomView; userId: string }) {
     const mine = messages.findLast((one) => one.senderId === userId && one.id !== null && !one.isDeleted);
     if (mine) setComposing({ kind: "edit", message: mine });
   }, [messages, userId]);
+  const [asksReadersOf, setAsksReadersOf] = useState<number | null>(null);
+  const seen = useMemo(
+    () => seenOf(conversation, members, messages, userId),
+    [conversation, members, messages, userId],
+  );
+  const below = useMemo(
+    () =>
+      seen && {
+        key: seen.key,
+        content: <SeenLine seen={seen} onOpen={() => setAsksReadersOf(seen.seq)} />,
+      },
+    [seen],
+  );
   const closePanel = useCallback(() => setPanelOpen(false), []);
 
   useEffect(() => {
@@ -97,6 +113,8 @@ export function Room({ room, userId }: { room: RoomView; userId: string }) {
           acts={acts}
           hasOlder={hasOlder}
           loadOlder={actions.loadOlder}
+          newAfter={newAfter}
+          below={below}
           onSeen={actions.seen}
           onRetry={actions.retry}
           onDiscard={actions.discard}
@@ -124,6 +142,12 @@ export function Room({ room, userId }: { room: RoomView; userId: string }) {
             {panel}
           </Drawer>
         ))}
+      {asksReadersOf !== null && (
+        <ReadersDialog
+          load={() => actions.loadReaders(asksReadersOf)}
+          onClose={() => setAsksReadersOf(null)}
+        />
+      )}
       <Announcer messages={messages} userId={userId} />
     </div>
   );
@@ -161,16 +185,4 @@ function useActs(
 function subtitleOf({ type, memberCount }: RoomView["conversation"]): string {
   const kind = texts.conversations.kind[type];
   return type === "direct" ? kind : `${kind} · ${texts.members.list(memberCount)}`;
-}
-
-/** Where the new messages began: fixed when the conversation is opened, and again when the person turns away. */
-function useNewAfter({ conversation }: RoomView): number | null {
-  const { lastReadSeq, unreadCount } = conversation;
-  const [newAfter, setNewAfter] = useState(unreadCount > 0 ? lastReadSeq : null);
-  const seen = useRef(lastReadSeq);
-  useEffect(() => {
-    seen.current = lastReadSeq;
-  }, [lastReadSeq]);
-  useAttention(useCallback((isThere: boolean) => !isThere && setNewAfter(seen.current), []));
-  return newAfter;
 }

@@ -116,6 +116,14 @@ export const en = {
     reactions: "Reactions",
   },
 
+  reading: {
+    seen: "Seen",
+    seenBy: (names: readonly string[], more: number) =>
+      `Seen by ${[...names, ...(more > 0 ? [plural(more, "other person", "other people")] : [])].join(", ")}`,
+    who: "Seen by",
+    jumpToNew: "Jump to the new messages",
+  },
+
   composer: {
     label: (name: string) => `Message to ${name}`,
     placeholder: "Write a message",

@@ -119,6 +119,14 @@ export const fr: Texts = {
     reactions: "Réactions",
   },
 
+  reading: {
+    seen: "Vu",
+    seenBy: (names, more) =>
+      `Vu par ${[...names, ...(more > 0 ? [plural(more, "autre personne", "autres personnes")] : [])].join(", ")}`,
+    who: "Vu par",
+    jumpToNew: "Aller aux nouveaux messages",
+  },
+
   composer: {
     label: (name) => `Message à ${name}`,
     placeholder: "Écrivez un message",
