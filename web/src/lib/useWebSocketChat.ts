@@ -85,13 +85,11 @@ export function useWebSocketChat(options: UseWebSocketChatOptions = {}): UseWebS
   };
 }
 
-/** How these people are seen, who are watched for as long as the component shows them. Null: not known. */
-export function usePresence(userIds: readonly string[], chat?: Chat): (PersonPresence | null)[] {
+/** How somebody is seen, who is watched for as long as the component shows them; null where that is not known. */
+export function usePresence(userId: string | null, chat?: Chat): PersonPresence | null {
   const { watchPresence } = useChat(chat);
-  const presence = useChatState((state) => state.presence, chat);
-  const key = JSON.stringify(userIds);
-  useEffect(() => watchPresence(JSON.parse(key)), [watchPresence, key]);
-  return userIds.map((userId) => presence[userId] ?? null);
+  useEffect(() => (userId === null ? undefined : watchPresence([userId])), [watchPresence, userId]);
+  return useChatState((state) => (userId === null ? null : (state.presence[userId] ?? null)), chat);
 }
 
 function useChat(chosen?: Chat): Chat {

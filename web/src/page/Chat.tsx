@@ -1,5 +1,6 @@
 import { useCallback, useEffect, useMemo, useState } from "react";
 import type { Chat as Store } from "../lib/index.ts";
+import { ChatProvider } from "../lib/react.ts";
 import { AccountMenu } from "./account/AccountMenu.tsx";
 import { openConversation, useOpenConversation } from "./address.ts";
 import { ConnectionBanner } from "./connection/ConnectionBanner.tsx";
@@ -22,7 +23,13 @@ interface Props {
 /** The page of somebody who is signed in. */
 export function Chat({ session, onSignOut }: Props) {
   const chat = useChat(session);
-  return chat && <Conversations chat={chat} session={session} onSignOut={onSignOut} />;
+  return (
+    chat && (
+      <ChatProvider chat={chat}>
+        <Conversations chat={chat} session={session} onSignOut={onSignOut} />
+      </ChatProvider>
+    )
+  );
 }
 
 /** The conversations on one side, the open one on the other. On a phone they take turns. */
@@ -73,7 +80,13 @@ function Conversations({ chat, session, onSignOut }: Props & { chat: Store }) {
             onMore={loadMore}
             onNew={() => setCreating(true)}
           >
-            <AccountMenu userId={userId} userName={userName} onSignOut={signOut} />
+            <AccountMenu
+              userId={userId}
+              userName={userName}
+              presence={state.myPresence ?? "online"}
+              onPresence={chat.setPresence}
+              onSignOut={signOut}
+            />
           </ConversationList>
         </div>
         <section

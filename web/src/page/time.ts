@@ -11,7 +11,7 @@ const exact = new Intl.DateTimeFormat(language, { dateStyle: "full", timeStyle: 
 const DAY = 86_400_000;
 
 /** Days between that day and today, as the calendar on the wall counts them. */
-function daysAgo(date: Date, now = new Date()): number {
+export function daysAgo(date: Date, now = new Date()): number {
   const midnight = (moment: Date) => Date.UTC(moment.getFullYear(), moment.getMonth(), moment.getDate());
   return Math.round((midnight(now) - midnight(date)) / DAY);
 }

@@ -212,7 +212,7 @@ describe("the hook", () => {
   test("watches people for as long as a component shows them", async () => {
     scene.gateway.statuses.set("bob", "online");
     function Face({ userId }: { userId: string }) {
-      const [presence] = usePresence([userId]);
+      const presence = usePresence(userId);
       return <p>{presence ? `${userId} is ${presence.status}` : "not known"}</p>;
     }
     let hide = () => {};

@@ -1,19 +1,23 @@
 import { Bell, BellOff, BellRing, LogOut, Settings2 } from "lucide-react";
 import { useCallback, useRef, useState } from "react";
+import type { MyPresence } from "../../lib/index.ts";
 import { useNotificationPermission } from "../notifications/permission.ts";
-import { Avatar } from "../parts/Avatar.tsx";
 import { useDismiss } from "../parts/dismiss.ts";
+import { Marked } from "../presence/Faces.tsx";
+import { StatusChoice } from "../presence/StatusChoice.tsx";
 import { texts } from "../texts/index.ts";
 import { applyTheme, chosenTheme, THEMES } from "../theme.ts";
 
 interface Props {
   userId: string;
   userName: string;
+  presence: MyPresence;
+  onPresence: (status: MyPresence) => void;
   onSignOut: () => void;
 }
 
-/** One's own corner: who one is, how the page looks, notifications, and the way out. */
-export function AccountMenu({ userId, userName, onSignOut }: Props) {
+/** One's own corner: who one is, how one is seen, how the page looks, notifications, and the way out. */
+export function AccountMenu({ userId, userName, presence, onPresence, onSignOut }: Props) {
   const [isOpen, setOpen] = useState(false);
   const whole = useRef<HTMLDivElement>(null);
   const button = useRef<HTMLButtonElement>(null);
@@ -39,9 +43,9 @@ export function AccountMenu({ userId, userName, onSignOut }: Props) {
         onClick={() => setOpen(!isOpen)}
         className="flex w-full items-center gap-3 rounded-2xl px-2.5 py-2 text-left hover:bg-hover"
       >
-        <Avatar id={userId} name={userName} />
+        <Marked status={presence} id={userId} name={userName} />
         <span className="sr-only">
-          {texts.menu}. {texts.signIn.signedInAs(userName)}
+          {texts.menu}. {texts.signIn.signedInAs(userName)}. {texts.presence.yours(texts.presence[presence])}
         </span>
         <bdi aria-hidden="true" className="min-w-0 flex-1 truncate font-semibold">
           {userName}
@@ -49,7 +53,8 @@ export function AccountMenu({ userId, userName, onSignOut }: Props) {
         <Settings2 aria-hidden="true" className="size-5 text-ink-soft" strokeWidth={1.9} />
       </button>
       {isOpen && (
-        <div className="absolute inset-x-2 bottom-full z-20 mb-1 grid animate-[rise_140ms_ease-out] gap-1 rounded-3xl border border-line bg-raised p-2 shadow-(--shadow-float)">
+        <div className="absolute inset-x-2 bottom-full z-20 mb-1 grid max-h-[calc(100dvh-5rem)] overflow-y-auto animate-[rise_140ms_ease-out] gap-1 rounded-3xl border border-line bg-raised p-2 shadow-(--shadow-float)">
+          <StatusChoice chosen={presence} onChoose={onPresence} />
           <ThemeChoice />
           <NotificationChoice />
           <button

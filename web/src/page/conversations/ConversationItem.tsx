@@ -1,6 +1,6 @@
 import { memo } from "react";
 import { plainText } from "../messages/markdown.ts";
-import { Avatar } from "../parts/Avatar.tsx";
+import { LiveAvatar } from "../presence/Faces.tsx";
 import { texts } from "../texts/index.ts";
 import { exactTimeOf, shortTime } from "../time.ts";
 
@@ -32,7 +32,7 @@ export const ConversationItem = memo(function ConversationItem(props: {
       aria-current={isCurrent ? "page" : undefined}
       className="flex items-center gap-3 rounded-2xl px-2.5 py-2 transition-colors hover:bg-hover aria-[current=page]:bg-leaf-soft"
     >
-      <Avatar id={item.face.id} name={item.title} kind={item.face.kind} size="large" />
+      <LiveAvatar id={item.face.id} name={item.title} kind={item.face.kind} size="large" />
       <span className="grid min-w-0 flex-1 grid-cols-[minmax(0,1fr)] gap-0.5">
         <span className="flex items-baseline gap-2">
           <bdi className={`min-w-0 flex-1 truncate ${isUnread ? "font-bold" : "font-semibold"}`}>

@@ -4,6 +4,7 @@ import type { Person } from "../conversations/PeoplePicker.tsx";
 import { Avatar } from "../parts/Avatar.tsx";
 import { Button, IconButton } from "../parts/buttons.tsx";
 import { Confirm } from "../parts/Confirm.tsx";
+import { LiveAvatar } from "../presence/Faces.tsx";
 import { texts } from "../texts/index.ts";
 import { fullDateOf } from "../time.ts";
 import { AddPeople } from "./AddPeople.tsx";
@@ -160,7 +161,7 @@ function MemberRow(props: { member: PanelMember; isSelf: boolean; children: Reac
   const { member, isSelf, children } = props;
   return (
     <li className="flex min-h-13 items-center gap-3 rounded-2xl px-2 py-1.5">
-      <Avatar id={member.userId} name={member.userName} />
+      <LiveAvatar id={member.userId} name={member.userName} />
       <p className="min-w-0 flex-1">
         <bdi className="block truncate leading-snug">{member.userName}</bdi>
         {isSelf && <span className="block text-ink-soft text-xs">{words.you}</span>}

@@ -1,7 +1,8 @@
 import { ArrowLeft, PanelRight } from "lucide-react";
 import { type Ref, useId } from "react";
-import { Avatar } from "../parts/Avatar.tsx";
 import { IconButton } from "../parts/buttons.tsx";
+import { LiveAvatar } from "../presence/Faces.tsx";
+import { PersonLine } from "../presence/PersonLine.tsx";
 import { texts } from "../texts/index.ts";
 
 interface Props {
@@ -25,7 +26,7 @@ export function RoomHeader({ title, subtitle, face, isPanelOpen, headingRef, onP
       >
         <ArrowLeft aria-hidden="true" className="size-5" />
       </a>
-      <Avatar id={face.id} name={title} kind={face.kind} />
+      <LiveAvatar id={face.id} name={title} kind={face.kind} isQuiet />
       <div className="min-w-0 flex-1">
         <h1
           ref={headingRef}
@@ -36,7 +37,7 @@ export function RoomHeader({ title, subtitle, face, isPanelOpen, headingRef, onP
           <bdi>{title}</bdi>
         </h1>
         <p id={subtitleId} className="truncate text-ink-soft text-xs">
-          {subtitle}
+          {face.kind === "person" ? <PersonLine userId={face.id} otherwise={subtitle} /> : subtitle}
         </p>
       </div>
       <IconButton

@@ -149,6 +149,24 @@ export const en = {
     many: "Several people are typing…",
   },
 
+  presence: {
+    label: "How others see you",
+    yours: (status: string) => `You are seen as: ${status}`,
+    online: "Online",
+    away: "Away",
+    busy: "Busy",
+    invisible: "Invisible",
+    offline: "Offline",
+    hint: {
+      away: "On this device",
+      busy: "On all your devices",
+      invisible: "You look offline, and see everybody",
+    },
+    lastSeenToday: (time: string) => `Last seen today at ${time}`,
+    lastSeenYesterday: (time: string) => `Last seen yesterday at ${time}`,
+    lastSeenOn: (date: string) => `Last seen on ${date}`,
+  },
+
   members: {
     title: "Details",
     open: "Details and members",

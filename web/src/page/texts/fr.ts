@@ -152,6 +152,24 @@ export const fr: Texts = {
     many: "Plusieurs personnes sont en train d’écrire…",
   },
 
+  presence: {
+    label: "Comment on vous voit",
+    yours: (status) => `Votre statut\u00a0: ${status}`,
+    online: "En ligne",
+    away: "Absence",
+    busy: "Ne pas déranger",
+    invisible: "Invisible",
+    offline: "Hors ligne",
+    hint: {
+      away: "Sur cet appareil",
+      busy: "Sur tous vos appareils",
+      invisible: "Vous semblez hors ligne, et voyez tout le monde",
+    },
+    lastSeenToday: (time) => `Dernière visite aujourd’hui à ${time}`,
+    lastSeenYesterday: (time) => `Dernière visite hier à ${time}`,
+    lastSeenOn: (date) => `Dernière visite le ${date}`,
+  },
+
   members: {
     title: "Détails",
     open: "Détails et membres",
