@@ -14,6 +14,9 @@ function say(seq: number | null, senderId: string): Spoken {
     isEdited: false,
     isDeleted: false,
     attachments: [],
+    id: null,
+    quoted: null,
+    reactions: [],
   };
 }
 

@@ -30,7 +30,8 @@ interface Props {
 
 /** The messages, of which only those in sight exist as elements. */
 export function MessageList(props: Props) {
-  const { label, rows, userId, acts, hasOlder, loadOlder, newAfter, below, onSeen, onRetry, onDiscard } = props;
+  const { label, rows, userId, acts, hasOlder, loadOlder, newAfter, below, onSeen, onRetry, onDiscard } =
+    props;
   const scroller = useRef<HTMLDivElement>(null);
   const list = useRef<VirtualizerHandle>(null);
   const isPrepended = usePrepended(rows);

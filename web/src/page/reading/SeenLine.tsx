@@ -22,7 +22,6 @@ export function SeenLine({ seen, onOpen }: { seen: Seen; onOpen: () => void }) {
     <p className="flex justify-end pt-0.5">
       <button
         type="button"
-        aria-label={summary(people.map(({ name }) => name))}
         title={words.who}
         onClick={onOpen}
         className="flex min-h-7 items-center gap-1.5 rounded-full px-1.5 text-ink-soft text-xs hover:bg-hover max-sm:min-h-9"
@@ -34,6 +33,7 @@ export function SeenLine({ seen, onOpen }: { seen: Seen; onOpen: () => void }) {
           ))}
         </span>
         {more > 0 && <span aria-hidden="true">+{more}</span>}
+        <span className="sr-only">{summary(people.map(({ name }) => name))}</span>
       </button>
     </p>
   );
