@@ -1,7 +1,7 @@
 /** Who is here: of the people that components name, and how this person wants to be seen. */
 import { type Backoff, delayOf } from "./backoff.ts";
 import type { Context } from "./context.ts";
-import { isRetryable } from "./errors.ts";
+import { failureOf, isRetryable } from "./errors.ts";
 import type { ConversationUpdated, Error as ErrorFrame, Presence } from "./frames.ts";
 import type { Chosen } from "./rest.ts";
 import { withMyPresence, withPresence } from "./state.ts";
@@ -52,6 +52,7 @@ export function createPeople(context: Context): People {
   let failures = 0;
   let choices = 0; // an answer that was asked for before the last one is too old
   let isUsed = false; // a page that shows nobody asks for nothing
+  let isKnown = false; // what is chosen, since this connection began
   let requests = 0;
 
   const myId = () => store.get().me?.userId ?? null;
@@ -149,6 +150,7 @@ export function createPeople(context: Context): People {
   function toldMine({ requestId, status }: Presence): void {
     const answered = asked.get(requestId ?? "");
     asked.delete(requestId ?? "");
+    isKnown = true;
     failures = 0;
     choices++;
     if (answered !== undefined && answered !== "away") {
@@ -168,12 +170,28 @@ export function createPeople(context: Context): People {
   async function loadChosen(): Promise<void> {
     if (!context.isConnected()) return;
     const before = choices;
-    const found = await rest.presence().catch(() => null);
-    if (!found || before !== choices) return;
-    chosen = found.chosen;
-    if (wanted === chosen) wanted = null;
-    publish();
-    tellMine();
+    try {
+      const found = await rest.presence();
+      if (before !== choices) return;
+      isKnown = true;
+      chosen = found.chosen;
+      if (wanted === chosen) wanted = null;
+      publish();
+      tellMine();
+    } catch (error) {
+      const { retryable, retryAfterMs } = failureOf(error);
+      if (retryable && context.isConnected()) later(retryAfterMs);
+    }
+  }
+
+  /** Once more, of all this, what has not been told or learnt. */
+  function later(wait = delayOf(failures++, RETRY)): void {
+    again ??= setTimeout(() => {
+      again = undefined;
+      tellMine();
+      soon();
+      if (isUsed && !isKnown) void loadChosen();
+    }, wait);
   }
 
   return {
@@ -195,11 +213,7 @@ export function createPeople(context: Context): People {
       if (isRetryable(code)) {
         if (requestId === WATCH) toldNames = null;
         else isToldAway = status !== "away"; // it is as it was before
-        again ??= setTimeout(() => {
-          again = undefined;
-          tellMine();
-          soon();
-        }, retryAfterMs ?? delayOf(failures++, RETRY));
+        later(retryAfterMs);
       } else if (status === wanted) {
         wanted = null;
         publish();
@@ -215,6 +229,7 @@ export function createPeople(context: Context): People {
       soon();
     },
     connected() {
+      failures = 0;
       soon();
       if (isUsed) void loadChosen();
       tellMine();
@@ -226,7 +241,7 @@ export function createPeople(context: Context): People {
       toldAt = 0;
       news = {};
       asked.clear();
-      isToldAway = false;
+      isToldAway = isKnown = false;
       store.set(withPresence(store.get(), {})); // nothing is known of anybody now
     },
     dispose() {

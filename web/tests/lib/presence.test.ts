@@ -25,12 +25,12 @@ describe("others", () => {
   test("are named together, once, and then followed", async () => {
     alice.chat.watchPresence(["bob"]);
     alice.chat.watchPresence(["carol", "bob"]);
-    await eventually(() => presence()["bob"]?.status === "online" && presence()["carol"]?.status === "busy");
+    await eventually(() => presence().bob?.status === "online" && presence().carol?.status === "busy");
     expect(named()).toEqual([["carol", "bob"]]);
     const peer = await scene.gateway.peer();
     const lastSeenAt = "2026-01-01T00:00:00.000Z";
     peer.say({ type: "presence", userId: "bob", status: "offline", lastSeenAt });
-    await eventually(() => presence()["bob"]?.status === "offline");
+    await eventually(() => presence().bob?.status === "offline");
     expect(presence()).toEqual({
       bob: { status: "offline", lastSeenAt },
       carol: { status: "busy", lastSeenAt: null },
@@ -40,7 +40,7 @@ describe("others", () => {
   test("are forgotten when the last one who named them looks away", async () => {
     const endOne = alice.chat.watchPresence(["bob", "carol"]);
     const endOther = alice.chat.watchPresence(["bob"]);
-    await eventually(() => presence()["bob"]);
+    await eventually(() => presence().bob);
     endOne();
     endOne(); // a second call is none
     await eventually(() => named().length === 2);
@@ -54,11 +54,11 @@ describe("others", () => {
 
   test("are not known without a connection, and named again with the next one", async () => {
     alice.chat.watchPresence(["bob"]);
-    await eventually(() => presence()["bob"]);
+    await eventually(() => presence().bob);
     scene.gateway.statuses.set("bob", "away");
     (await scene.gateway.peer()).cut();
     await eventually(() => Object.keys(presence()).length === 0);
-    await eventually(() => presence()["bob"]?.status === "away");
+    await eventually(() => presence().bob?.status === "away");
     expect(named()).toEqual([["bob"], ["bob"]]);
   });
 
@@ -69,7 +69,7 @@ describe("others", () => {
       peer.say({ type: "error", code: "UNAVAILABLE", error: "busy", retryAfterMs: 10, requestId });
     });
     alice.chat.watchPresence(["bob"]);
-    await eventually(() => presence()["bob"]?.status === "online");
+    await eventually(() => presence().bob?.status === "online");
   });
 
   test("who could not be seen are named again once a conversation is shared", async () => {
@@ -84,12 +84,12 @@ describe("others", () => {
       updateType: "member_added",
       userIds: ["bob"],
     });
-    await eventually(() => presence()["bob"]?.status === "online");
+    await eventually(() => presence().bob?.status === "online");
   });
 
   test("are nobody for a page that names nobody, and those in small conversations are shown all the same", async () => {
     (await scene.gateway.peer()).say({ type: "presence", userId: "bob", status: "online" });
-    await eventually(() => presence()["bob"]?.status === "online");
+    await eventually(() => presence().bob?.status === "online");
     expect(named()).toEqual([]);
     expect(scene.gateway.calls.some(({ path }) => path === "/presence")).toBe(false);
   });
@@ -115,6 +115,19 @@ describe("oneself", () => {
     expect(mine()).toBeNull();
     alice.chat.watchPresence(["bob"]);
     await eventually(() => mine() === "invisible");
+  });
+
+  test("what was chosen before is asked for again where that was refused", async () => {
+    scene.gateway.chosen.set("alice", "busy");
+    let refusals = 0;
+    scene.gateway.refuseRest(({ path }) =>
+      path === "/presence" && refusals++ === 0
+        ? { status: 429, code: "RATE_LIMITED", headers: { "retry-after": "0" } }
+        : null,
+    );
+    alice.chat.watchPresence(["bob"]);
+    await eventually(() => mine() === "busy");
+    expect(refusals).toBe(2);
   });
 
   test("being away by choice ends being busy, is about this device, and is said again after a reconnection", async () => {
@@ -189,7 +202,7 @@ describe("a device that nobody touches", () => {
     const phone = scene.join({ awayAfter: 30 }, { surroundings });
     phone.chat.watchPresence(["bob"]);
     await eventually(() => mine(phone) === "busy");
-    await eventually(() => presence(phone)["bob"]);
+    await eventually(() => presence(phone).bob);
     stir();
     alice.chat.setPresence("online");
     await eventually(() => said().includes("away")); // now it is seen

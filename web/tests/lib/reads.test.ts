@@ -3,6 +3,7 @@ import type { Surroundings } from "../../src/lib/surroundings.ts";
 import type { Conversation } from "../../src/lib/types.ts";
 import { type Client, fill, type Scene, startScene } from "./support/chats.ts";
 import { eventually } from "./support/eventually.ts";
+import type { TestGateway } from "./support/gateway.ts";
 
 let scene: Scene;
 let alice: Client;
@@ -58,7 +59,8 @@ describe("one's own reading", () => {
     expect(marks()).toEqual([4]);
   });
 
-  test("without a connection is told after the next one", async () => {
+  test("without a connection is told after the next one, whatever the list of conversations does", async () => {
+    scene.gateway.refuseRest(() => ({ status: 503 }));
     alice.chat.disconnect();
     alice.chat.markRead("room", 2);
     alice.chat.markRead("room");
@@ -135,6 +137,71 @@ describe("one's own reading", () => {
   });
 });
 
+test.each([1, 2, 3, 4, 5, 6])("counts are those of the gateway after any mix (%i)", async (seed) => {
+  const { gateway } = scene;
+  const devices = [alice, scene.join()];
+  await eventually(() => devices.every((device) => device.unread("room") === 5));
+  const random = randomFrom(seed);
+  const pick = <Item>(items: Item[]) => items[Math.floor(random() * items.length)] as Item;
+  const ends = new Map<Client, () => void>();
+  let furthest = 0;
+  const steps: ((device: Client) => void)[] = [
+    () => notify(gateway, gateway.speak("room", "bob", "more").seq),
+    () => gateway.write("room", "bob", "of which nobody is told"),
+    (device) => {
+      const seq = Math.ceil(random() * (conversation(device)?.lastSeq ?? 0));
+      furthest = Math.max(furthest, seq);
+      device.chat.markRead("room", seq);
+    },
+    (device) => {
+      if (!ends.has(device)) ends.set(device, device.chat.open("room"));
+    },
+    (device) => {
+      ends.get(device)?.();
+      ends.delete(device);
+    },
+    () => pick(gateway.peers).cut(),
+    (device) => device.chat.disconnect(),
+    (device) => device.chat.connect(),
+  ];
+  for (let step = 0; step < 60; step++) {
+    pick(steps)(pick(devices));
+    if (random() < 0.3) await new Promise((others) => setTimeout(others));
+  }
+  for (const device of devices) {
+    device.chat.disconnect(); // of what nobody was told, one hears by coming back
+    device.chat.connect();
+  }
+  const head = gateway.rooms.get("room")?.messages.length ?? 0;
+  await eventually(() => storedMark() === furthest, `read up to ${furthest}`);
+  await eventually(() => devices.every((device) => device.unread("room") === head - furthest));
+});
+
+/** A sequence of numbers from 0 to 1 that is the same every time (mulberry32). */
+function randomFrom(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** As the notifier does: the reader's connections that have not joined. */
+function notify(gateway: TestGateway, seq: number): void {
+  for (const peer of gateway.peers)
+    if (peer.isOpen && peer.userId === "alice" && !peer.joined.has("room"))
+      peer.say({
+        type: "notification",
+        kind: "message",
+        conversationId: "room",
+        conversationName: "room",
+        seq,
+        unreadCount: seq - (storedMark() ?? 0),
+      });
+}
+
 describe("others' reading", () => {
   test("is known from the start, from receipts, and from what they write", async () => {
     await opened();
@@ -142,18 +209,18 @@ describe("others' reading", () => {
     await eventually(() => carol.unread("room") === 5);
     expect(conversation()?.readers).toEqual({ bob: 5, carol: 0 });
     carol.chat.markRead("room", 4);
-    await eventually(() => conversation()?.readers["carol"] === 4);
+    await eventually(() => conversation()?.readers.carol === 4);
     scene.gateway.speak("room", "bob", "six");
-    await eventually(() => conversation()?.readers["bob"] === 6);
+    await eventually(() => conversation()?.readers.bob === 6);
     expect(conversation()?.readers).toEqual({ bob: 6, carol: 4 });
   });
 
   test("while one was not there is known when one comes back", async () => {
     const carol = scene.gateway.rooms.get("room")?.members[2];
     if (carol) carol.lastReadSeq = 5; // nobody was told
-    expect(conversation()?.readers["carol"]).toBe(0);
+    expect(conversation()?.readers.carol).toBe(0);
     await opened();
-    await eventually(() => conversation()?.readers["carol"] === 5);
+    await eventually(() => conversation()?.readers.carol === 5);
   });
 
   test("is forgotten with their membership", async () => {
@@ -165,7 +232,7 @@ describe("others' reading", () => {
       updateType: "member_removed",
       userIds: ["bob"],
     });
-    await eventually(() => conversation()?.readers["bob"] === undefined);
+    await eventually(() => conversation()?.readers.bob === undefined);
   });
 
   test("of one message is asked for", async () => {

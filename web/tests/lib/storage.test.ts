@@ -137,6 +137,20 @@ describe("messages that are not sent yet", () => {
 });
 
 describe("what was seen before", () => {
+  test("and read without a connection is told after a reload", async () => {
+    fill(scene.gateway, "room", 5);
+    const before = online();
+    await eventually(() => before.unread("room") === 5);
+    before.chat.dispose();
+    const away = offline();
+    await eventually(() => away.unread("room") === 5);
+    away.chat.markRead("room", 4);
+    away.chat.dispose();
+    const after = online();
+    await eventually(() => scene.gateway.rooms.get("room")?.members[0]?.lastReadSeq === 4);
+    expect(after.unread("room")).toBe(1);
+  });
+
   test("conversations, messages and drafts show at once, then only what is new is fetched", async () => {
     fill(scene.gateway, "room", 5);
     const before = online();
