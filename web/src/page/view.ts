@@ -122,8 +122,8 @@ export interface RoomActions extends Actions {
   loadMembers: () => void;
   loadOlder: () => Promise<void>;
   seen: (seq: number) => void;
-  /** Who has read the message with this seq. */
-  loadReaders: (seq: number) => Promise<Person[]>;
+  /** Who has read a message. */
+  loadReaders: (messageId: string) => Promise<Person[]>;
   send: (content: string, replyTo?: string) => void;
   edit: (messageId: string, content: string) => Promise<void>;
   deleteMessage: (messageId: string) => Promise<void>;
@@ -188,10 +188,7 @@ function actionsOf(chat: Chat, id: string): RoomActions {
     seen: (seq) => {
       if (isAttentive()) chat.markRead(id, seq);
     },
-    loadReaders: async (seq) => {
-      const message = chat.getSnapshot().rooms[id]?.messages.find((one) => one.seq === seq);
-      return message ? chat.loadReaders(id, message.id) : [];
-    },
+    loadReaders: (messageId) => chat.loadReaders(id, messageId),
     send: (content, replyTo) => void chat.send(id, content, replyTo === undefined ? {} : { replyTo }),
     edit: (messageId, content) => chat.edit(id, messageId, content),
     deleteMessage: (messageId) => chat.deleteMessage(id, messageId),

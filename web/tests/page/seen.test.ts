@@ -4,6 +4,7 @@ import { seenOf } from "../../src/page/reading/seen.ts";
 
 function say(seq: number | null, senderId: string): Spoken {
   return {
+    id: seq === null ? null : `id${seq}`,
     key: `m${seq}`,
     seq,
     senderId,
@@ -14,7 +15,6 @@ function say(seq: number | null, senderId: string): Spoken {
     isEdited: false,
     isDeleted: false,
     attachments: [],
-    id: null,
     quoted: null,
     reactions: [],
   };
@@ -35,13 +35,18 @@ describe("who has seen", () => {
   it("is about the newest message of one's own that is stored", () => {
     expect(seenOf(group({ bob: 3, carol: 4, dan: 2 }), members, messages, "me")).toEqual({
       key: "m3",
-      seq: 3,
+      id: "id3",
       isDirect: false,
       people: [
         { userId: "bob", name: "Bob" },
         { userId: "carol", name: "CAROL" }, // not among the members that are here, but she spoke
       ],
     });
+  });
+
+  it("is not about what was deleted", () => {
+    const deleted = [say(1, "me"), { ...say(2, "me"), isDeleted: true }];
+    expect(seenOf(group({ bob: 2 }), members, deleted, "me")?.key).toBe("m1");
   });
 
   it("knows people without a name, and not oneself", () => {

@@ -6,9 +6,9 @@ import type { Spoken } from "../messages/rows.ts";
 const READERS_SHOWN_TO = 100;
 
 export interface Seen {
-  /** The message's key and number. */
+  /** The message's. */
   key: string;
-  seq: number;
+  id: string;
   isDirect: boolean;
   /** A name is null where it is not known here. */
   people: { userId: string; name: string | null }[];
@@ -27,15 +27,17 @@ export function seenOf(
   userId: string,
 ): Seen | null {
   if (conversation.memberCount > READERS_SHOWN_TO) return null;
-  const own = messages.findLast((message) => message.seq !== null && message.senderId === userId);
-  if (!own || own.seq === null) return null;
-  const { seq } = own;
+  const own = messages.findLast(
+    (message) => message.seq !== null && message.senderId === userId && !message.isDeleted,
+  );
+  if (!own || own.seq === null || own.id === null) return null;
+  const { key, id, seq } = own;
   const ids = Object.entries(conversation.readers)
-    .filter(([id, upTo]) => upTo >= seq && id !== userId)
-    .map(([id]) => id);
+    .filter(([reader, upTo]) => upTo >= seq && reader !== userId)
+    .map(([reader]) => reader);
   if (!ids.length) return null;
   const names = new Map(messages.map((message) => [message.senderId, message.senderName]));
   for (const member of members) names.set(member.userId, member.userName);
-  const people = ids.map((id) => ({ userId: id, name: names.get(id) || null }));
-  return { key: own.key, seq, isDirect: conversation.type === "direct", people };
+  const people = ids.map((reader) => ({ userId: reader, name: names.get(reader) || null }));
+  return { key, id, isDirect: conversation.type === "direct", people };
 }

@@ -56,7 +56,7 @@ export function Room({ room, userId }: { room: RoomView; userId: string }) {
     const mine = messages.findLast((one) => one.senderId === userId && one.id !== null && !one.isDeleted);
     if (mine) setComposing({ kind: "edit", message: mine });
   }, [messages, userId]);
-  const [asksReadersOf, setAsksReadersOf] = useState<number | null>(null);
+  const [asksReadersOf, setAsksReadersOf] = useState<string | null>(null);
   const seen = useMemo(
     () => seenOf(conversation, members, messages, userId),
     [conversation, members, messages, userId],
@@ -65,7 +65,7 @@ export function Room({ room, userId }: { room: RoomView; userId: string }) {
     () =>
       seen && {
         key: seen.key,
-        content: <SeenLine seen={seen} onOpen={() => setAsksReadersOf(seen.seq)} />,
+        content: <SeenLine seen={seen} onOpen={() => setAsksReadersOf(seen.id)} />,
       },
     [seen],
   );
