@@ -104,7 +104,7 @@ async def test_settings_reach_ones_own_connections_and_nobody_elses(two: Two, sy
         assert not [f for f in two.alice.received if f.get("updateType") == "settings_changed"]
         await two.alice.send(two.cid, "psst")
         await two.bob.expect_messages(two.cid, 1)
-        await phone.nothing("notification", within=0.3)
+        await phone.nothing("notification", within=0.3, kind="message")
 
 
 async def test_the_audit_trail_is_for_admins(two: Two) -> None:
