@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import uuid_utils
 
-from contracts import commands, fanout, ids, lines, shape
+from contracts import commands, fanout, lines, shape
 from contracts.commands import AnyCommand
 from contracts.errors import ErrorCode, Refusal
 from contracts.limits import BATCH_BYTES, BATCH_COMMANDS
@@ -52,10 +52,13 @@ class Queued(NamedTuple):
     """A command that is JSON already."""
 
     id: str
-    type: str
-    partition: int
     routing_key: str
     line: bytes
+
+    @property
+    def partition(self) -> str:
+        """Whose order it belongs to."""
+        return self.routing_key.rpartition(".")[2]
 
 
 class Ingress:
@@ -95,9 +98,8 @@ class Ingress:
         """
         if len(self._pending) >= self._settings.max_pending:
             raise Refusal(ErrorCode.UNAVAILABLE, "Too many requests wait for their answer.")
-        partition = ids.partition_of(command.key, self._settings.partitions)
         routing_key = commands.routing_key(command, self._settings.partitions)
-        self._queue.append(Queued(command.id, command.type, partition, routing_key, command.encode()))
+        self._queue.append(Queued(command.id, routing_key, command.encode()))
         self._some.set()
         self._pending[command.id] = Pending(answered, time.monotonic() + self._settings.send_timeout)
         metrics.PENDING.set(len(self._pending))
@@ -196,7 +198,9 @@ class Ingress:
         connected = self._broker.publisher.up.is_set()
         if connected:
             for queued in itertools.chain.from_iterable(parts):
-                self._pending[queued.id].handed_over = True
+                pending = self._pending.get(queued.id)
+                if pending is not None:  # else it was answered while others of its round were published again
+                    pending.handed_over = True
         exchange = self._broker.topology.commands.name
         try:
             await self._broker.publish_all(
@@ -227,16 +231,18 @@ class Ingress:
 def _parts(queue: deque[Queued], wanted: Container[str]) -> list[list[Queued]]:
     """Take everything that is still wanted: what can share an AMQP message together, each partition in its order."""
     parts: list[list[Queued]] = []
-    last: dict[int, tuple[list[Queued], int]] = {}  # of each partition, with its size
+    last: dict[str, tuple[list[Queued], int]] = {}  # of each partition, with its size
     while queue:
         queued = queue.popleft()
         if queued.id not in wanted:
             continue
-        part, size = last.get(queued.partition, ([], 0))
+        partition = queued.partition
+        part, size = last.get(partition, ([], 0))
         size += len(queued.line)
-        if not part or part[0].type != queued.type or len(part) == BATCH_COMMANDS or size > BATCH_BYTES:
+        # One of another type has another key.
+        if not part or part[0].routing_key != queued.routing_key or len(part) == BATCH_COMMANDS or size > BATCH_BYTES:
             part, size = [], len(queued.line)
             parts.append(part)
         part.append(queued)
-        last[queued.partition] = part, size
+        last[partition] = part, size
     return parts

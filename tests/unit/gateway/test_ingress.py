@@ -1,0 +1,64 @@
+"""Commands on their way, where RabbitMQ takes some and not others."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, cast
+
+from contracts import lines
+from contracts.commands import SendMessage
+from contracts.errors import ErrorCode, Refusal
+from contracts.fanout import Reply
+from contracts.ids import partition_of
+from contracts.topology import Topology
+from services.amqp import Broker, Outgoing, Unroutable
+from services.gateway.ingress import Ingress
+from services.gateway.settings import Settings
+from tests.support.builders import make_message
+from tests.support.eventually import eventually
+
+
+class BrokenBroker:
+    """One partition has no queue. A message for any other is answered as soon as it is published."""
+
+    def __init__(self, missing: int) -> None:
+        self.topology = Topology()
+        self.publisher = type("Link", (), {"up": asyncio.Event()})()
+        self.publisher.up.set()
+        self.missing: str | None = f".{missing:02d}"
+        self.published: list[str] = []
+        self.ingress: Ingress | None = None
+
+    async def publish_all(self, messages: Sequence[Outgoing], timeout: float = 0) -> None:
+        for message in messages:
+            if self.missing is not None and message.routing_key.endswith(self.missing):
+                continue
+            for line in lines.unpack(message.body):
+                command = SendMessage.decode(line)
+                self.published.append(command.id)
+                assert self.ingress is not None
+                self.ingress.answer(command.id, Reply(command_id=command.id))
+        await asyncio.sleep(0)
+        if self.missing is not None and any(message.routing_key.endswith(self.missing) for message in messages):
+            raise Unroutable("made up")
+
+
+async def test_a_partition_without_a_queue_costs_the_others_nothing() -> None:
+    settings = Settings(auth_dev=True)
+    sent = [make_message(f"c{number}") for number in range(40)]
+    missing = partition_of("c0", settings.partitions)
+    stuck = {c.id for c in sent if partition_of(c.conversation_id, settings.partitions) == missing}
+    assert 0 < len(stuck) < len(sent)
+    broker = BrokenBroker(missing)
+    broker.ingress = ingress = Ingress(settings, cast(Broker, broker), "g")
+    answers: dict[str, Any] = {}
+    for command in sent:
+        ingress.submit(command, lambda answer, key=command.id: answers.setdefault(key, answer))  # type: ignore[misc]
+    work = asyncio.create_task(ingress.run())
+    await eventually(lambda: len(answers) == len(sent) - len(stuck))
+    assert not [a for a in answers.values() if isinstance(a, Refusal) and a.code is ErrorCode.INTERNAL]
+    assert not stuck & set(answers)
+    broker.missing = None  # somebody declares it
+    await eventually(lambda: len(answers) == len(sent))
+    assert all(isinstance(answer, Reply) for answer in answers.values())
+    assert [c.id for c in sent if c.id in stuck] == [i for i in broker.published if i in stuck], "in their order"
+    work.cancel()
