@@ -132,6 +132,11 @@ class Egress:
             case "message.updated":
                 ids = header.get("commandIds", ())
                 return str(header.get("conversationId")) in self.hub.rooms or self._ingress.awaits(ids)
+            case "read.updated":
+                here = (
+                    str(header.get("conversationId")) in self.hub.rooms or str(header.get("userId")) in self.hub.users
+                )
+                return here or self._ingress.awaits([str(header.get("commandId"))])
             case "notification":
                 return not self.hub.users.keys().isdisjoint(header.get("unread", ()))
         return True

@@ -172,8 +172,10 @@ async def test_an_event_without_a_member_here_touches_no_message(monkeypatch: py
     item = fanout.MessageCreated(
         conversation_id="c", seq=1, message_id="m", sender_id="s", created_at=now(), gateway_id="other"
     )
+    read = fanout.ReadUpdated(command_id="r", conversation_id="c", user_id="s", seq=1)
+    monkeypatch.setattr(Egress, "_read_updated", touched.of(Egress._read_updated))
     with counted_tasks() as tasks:
-        egress._read(fanout.pack([(item, b"no JSON: nobody reads it")] * 100))
+        egress._read(fanout.pack([(item, b"no JSON: nobody reads it"), (read, b"nor this")] * 100))
         await asyncio.sleep(0)
     assert (touched.count, sum(tasks.values()), len(egress.hub.rooms)) == (0, 0, 0)
 
