@@ -4,7 +4,7 @@ from typing import Any
 
 from contracts import collections
 from contracts.commands import Command
-from contracts.conversation import AuditEntry
+from contracts.conversation import AuditEntry, Role
 from contracts.events import ConversationChange
 from services.mongo import Database
 
@@ -17,9 +17,8 @@ async def record(database: Database, entry: AuditEntry) -> None:
 
 def entry_of(command: Command, told: ConversationChange, change: dict[str, Any]) -> AuditEntry:
     """What was told of a noted change, without what is of no interest later."""
-    roles = {user: "admin" for user in change.get("promoted", ())} | {
-        user: "member" for user in change.get("demoted", ())
-    }
+    roles: dict[str, Role] = dict.fromkeys(change.get("promoted", ()), "admin")
+    roles |= dict.fromkeys(change.get("demoted", ()), "member")
     return AuditEntry(
         id=f"{told.conversation_id}:{command.id}",
         conversation_id=told.conversation_id,
@@ -29,6 +28,6 @@ def entry_of(command: Command, told: ConversationChange, change: dict[str, Any])
         name=told.name,
         public=told.public,
         user_ids=told.user_ids,
-        roles=roles or None,  # type: ignore[arg-type]  # mypy widens the literals
+        roles=roles or None,
         message_id=told.message_id,
     )

@@ -325,15 +325,5 @@ def _replies(ordered: Sequence[tuple[AnyCommand, Outcome]], exchange: str) -> li
 
 
 def _fanout(ordered: Sequence[tuple[AnyCommand, Outcome]], exchange: str) -> list[Outgoing]:
-    outgoing: list[Outgoing] = []
-    part: list[tuple[fanout.Item, bytes]] = []
-    size = 0
-    for item in (item for _, outcome in ordered for item in outcome.items):
-        if part and size + len(item[1]) > FANOUT_BYTES:
-            outgoing.append(Outgoing(exchange, "", fanout.pack(part), persistent=False))
-            part, size = [], 0
-        part.append(item)
-        size += len(item[1])
-    if part:
-        outgoing.append(Outgoing(exchange, "", fanout.pack(part), persistent=False))
-    return outgoing
+    items = (fanout.pack([item]) for _, outcome in ordered for item in outcome.items)
+    return [Outgoing(exchange, "", body, persistent=False) for body in lines.pack_all(items, FANOUT_BYTES)]

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from contracts import collections, rights
 from contracts.commands import EditMessage, SendMessage
 from contracts.errors import Refusal
 from services.mongo import Database
 from services.persister.rooms import Rooms
+from services.persister.standing import NOWHERE, standings
 
 Mentioning = SendMessage | EditMessage
 
@@ -37,17 +37,11 @@ def fields_of(command: Mentioning, rooms: Rooms) -> dict[str, Any]:
 
 async def _refusals(database: Database, commands: Sequence[Mentioning]) -> dict[str, Refusal]:
     """Their senders' roles are read each time: it is rare, and they change."""
-    conversations = database[collections.CONVERSATIONS.name]
-    memberships = database[collections.MEMBERSHIPS.name]
-    found = conversations.find({"_id": {"$in": [command.conversation_id for command in commands]}}, {"type": 1})
-    kinds = {document["_id"]: document["type"] async for document in found}
-    senders = [{"conversationId": c, "userId": user} for c, user in {_sender(command) for command in commands}]
-    found = memberships.find({"$or": senders}, {"conversationId": 1, "userId": 1, "role": 1})
-    roles = {(document["conversationId"], document["userId"]): document["role"] async for document in found}
+    known = await standings(database, map(_sender, commands))
     refusals: dict[str, Refusal] = {}
     for command in commands:
         try:
-            rights.check("mention_all", kinds[command.conversation_id], roles.get(_sender(command)))
+            known.get(_sender(command), NOWHERE).check("mention_all")
         except Refusal as refusal:
             refusals[command.id] = refusal
     return refusals
