@@ -4,19 +4,24 @@ Every chat collection that grows with the messages starts its indexes with `conv
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 Owner = Literal["persister", "notifier"]
+OWNERS: tuple[Owner, ...] = get_args(Owner)
 
 
 @dataclass(frozen=True)
 class Index:
-    """An index (https://www.mongodb.com/docs/manual/indexes/). `only` is its partial filter."""
+    """An index (https://www.mongodb.com/docs/manual/indexes/). `only` is its partial filter.
+
+    `expires`: a document goes when the moment in its one key has passed.
+    """
 
     name: str
     keys: tuple[tuple[str, Literal[1, -1]], ...]
     unique: bool = False
     only: dict[str, Any] | None = None
+    expires: bool = False
 
 
 @dataclass(frozen=True)
@@ -103,11 +108,95 @@ PINS = Collection(
 )
 AUDIT = Collection("audit", "persister", (Index("conversation_at", (("conversationId", 1), ("at", -1), ("_id", -1))),))
 
+# One document, from the first restored backup on: the name of the history that numbers of messages belong to. Written by
+# `palabre restored`, while no persister runs.
+HISTORY = Collection("history", "persister")
+HISTORY_ID = "history"
+
 SEARCH = Collection(
     "search", "persister", (Index("conversation_block", (("conversationId", 1), ("block", 1)), unique=True),)
 )
 
-COLLECTIONS = (MESSAGES, EDITS, CONVERSATIONS, MEMBERSHIPS, USERS, PRESENCE, PINS, AUDIT, SEARCH)
+# By the SHA-256 of its endpoint: a browser that can be told while no page is open. `told`: the last deliveries.
+PUSH_SUBSCRIPTIONS = Collection("push_subscriptions", "notifier", (Index("user", (("userId", 1), ("seenAt", 1))),))
+
+# What somebody wants to be told of: by person and conversation, or in general (`conversationId` null).
+NOTIFICATION_SETTINGS = Collection(
+    "notification_settings",
+    "notifier",
+    (Index("user_conversation", (("userId", 1), ("conversationId", 1)), unique=True),),
+)
+
+# What people were told, or would be if they looked: the notification centre. `open` until it is marked as read by itself;
+# having read the conversation shows in the membership.
+NOTIFICATIONS = Collection(
+    "notifications",
+    "notifier",
+    (
+        Index("user_at", (("userId", 1), ("at", -1), ("_id", -1))),
+        # One that goes on for each kind: later ones fold into it.
+        Index(
+            "user_conversation_kind_open",
+            (("userId", 1), ("conversationId", 1), ("kind", 1)),
+            unique=True,
+            only={"open": True},
+        ),
+        Index("user_conversation_kind_seq", (("userId", 1), ("conversationId", 1), ("kind", 1), ("seq", 1))),
+        Index("expires", (("expiresAt", 1),), expires=True),
+    ),
+)
+# For a person and a conversation: up to which message the channels were given something to tell, and what last.
+DELIVERIES = Collection(
+    "deliveries",
+    "notifier",
+    (
+        Index("user_conversation", (("userId", 1), ("conversationId", 1)), unique=True),
+        Index("expires", (("expiresAt", 1),), expires=True),
+    ),
+)
+
+# By person: where they want the mail digest, and the mail that is on its way.
+EMAILS = Collection("emails", "notifier")
+# For each of them and each conversation: what may be worth a mail, and what one has told of.
+DIGESTS = Collection(
+    "digests", "notifier", (Index("user_conversation", (("userId", 1), ("conversationId", 1)), unique=True),)
+)
+# Of a conversation, or (`conversationId` null) of all; those that have ended are kept until their last calls are over.
+WEBHOOKS = Collection(
+    "webhooks",
+    "notifier",
+    (Index("conversation", (("conversationId", 1), ("_id", 1))), Index("expiry", (("expireAt", 1),), expires=True)),
+)
+# The log of their deliveries, each with its event, by the id that receivers see.
+WEBHOOK_DELIVERIES = Collection(
+    "webhook_deliveries",
+    "notifier",
+    (
+        Index("webhook_created", (("webhookId", 1), ("createdAt", -1), ("_id", -1))),
+        Index("expiry", (("expireAt", 1),), expires=True),
+    ),
+)
+
+COLLECTIONS = (
+    MESSAGES,
+    EDITS,
+    CONVERSATIONS,
+    MEMBERSHIPS,
+    USERS,
+    PRESENCE,
+    PINS,
+    AUDIT,
+    HISTORY,
+    SEARCH,
+    PUSH_SUBSCRIPTIONS,
+    NOTIFICATION_SETTINGS,
+    NOTIFICATIONS,
+    DELIVERIES,
+    EMAILS,
+    DIGESTS,
+    WEBHOOKS,
+    WEBHOOK_DELIVERIES,
+)
 
 
 def owned_by(owner: Owner) -> list[Collection]:

@@ -1,7 +1,8 @@
-"""Commands: what a gateway asks of the persister, the only writer.
+"""Commands: what a gateway asks of the persister, the only writer of chat data.
 
 They travel on `chat.commands`, one JSON object a line, up to `BATCH_COMMANDS` of one partition and one type in an AMQP
-message, with the routing key `<entity>.<verb>.<partition>`. They are internal: integrators write over REST.
+message, with the routing key `<entity>.<verb>.<partition>`. They are internal: integrators write over REST. What is asked
+of the notifier (`notifying.py`) goes the same way, without a partition.
 """
 
 from typing import Annotated, Literal
@@ -27,7 +28,8 @@ class Command(Shape):
     """What every command carries.
 
     `id` is 32 hexadecimal digits, rising with time (UUIDv7). A redelivered command has the same id, a client's retry a
-    new one. `expiresAt`: past it the command is refused with `TIMEOUT`, unless it was carried out already.
+    new one. `expiresAt`: past it the command is refused with `TIMEOUT`, unless it was carried out already. One that is
+    traced carries its `traceparent` (`tracing.py`), and the id is that of its trace.
     """
 
     id: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
@@ -39,6 +41,12 @@ class Command(Shape):
     def key(self) -> str:
         """What decides the partition: the conversation, or for a person their id."""
         return str(getattr(self, "conversation_id", None) or self.actor.user_id)
+
+
+class NotifierCommand(Command):
+    """A command to the notifier, `notifier.<verb>`: about what it keeps for people, and nobody else's business."""
+
+    type: str
 
 
 class SendMessage(Command):
@@ -247,8 +255,10 @@ AnyCommand = (
 _command: TypeAdapter[AnyCommand] = TypeAdapter(Annotated[AnyCommand, Field(discriminator="type")])
 
 
-def routing_key(command: AnyCommand, partitions: int) -> str:
-    """`<entity>.<verb>.<partition>`, as `message.send.07`."""
+def routing_key(command: AnyCommand | NotifierCommand, partitions: int) -> str:
+    """`<entity>.<verb>.<partition>`, as `message.send.07`; `notifier.<verb>` of what is for the notifier."""
+    if isinstance(command, NotifierCommand):
+        return command.type
     return f"{command.type}.{partition_of(command.key, partitions):02d}"
 
 

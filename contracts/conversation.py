@@ -28,7 +28,7 @@ class Member(Profile):
 class Conversation(Shape):
     """A conversation as one of its members sees it. `members` is cut; `memberCount` is not.
 
-    `muted` and `archived` are this member's own. `public` is there for channels; `closedAt` while it is closed.
+    `role`, `muted` and `archived` are this member's own. `public` is there for channels; `closedAt` while it is closed.
     """
 
     id: Id
@@ -42,6 +42,7 @@ class Conversation(Shape):
     unread_mentions: Seq = 0
     members: list[Member]
     member_count: int
+    role: Role
     muted: bool = False
     archived: bool = False
     public: bool | None = optional()

@@ -5,9 +5,9 @@ Source: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json
 """
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter, ValidationError
 from pydantic_core import to_json
 
 from contracts.conversation import ConversationType, Member
@@ -21,7 +21,12 @@ CONTENT_TYPE = "application/cloudevents+json"
 
 
 class CloudEvent(Shape):
-    """The envelope. `subject` is the conversation; consumers deduplicate by `id`."""
+    """The envelope. `subject` is the conversation; consumers deduplicate by `id`.
+
+    `traceparent` is there when the request that it comes from is traced
+    (https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/extensions/distributed-tracing.md). On `chat.events` the
+    header of that name says the same.
+    """
 
     specversion: Literal["1.0"] = "1.0"
     id: str
@@ -30,6 +35,7 @@ class CloudEvent(Shape):
     time: Instant
     datacontenttype: Literal["application/json"] = "application/json"
     dataschema: str
+    traceparent: str | None = optional()
 
 
 class ConversationChange(Shape):
@@ -100,6 +106,42 @@ class ReadUpdated(CloudEvent):
 
 Event = MessageCreated | MessageUpdated | ConversationUpdated | ReadUpdated
 AnyEvent = Annotated[Event, Field(discriminator="type")]
+
+_event_of: TypeAdapter[Event] = TypeAdapter(AnyEvent)
+# What a newer version may say within `.v1`: another type, another value of an enumeration.
+_NEWER = {"union_tag_invalid", "literal_error"}
+
+
+class OtherEvent(Shape):
+    """An event that this version does not know: any CloudEvent, its `data` as it is (null when there is none)."""
+
+    specversion: Literal["1.0"]
+    id: Annotated[str, Field(min_length=1)]
+    source: str
+    type: Annotated[str, Field(min_length=1)]
+    subject: str | None = optional()
+    time: Instant | None = optional()
+    datacontenttype: str | None = optional()
+    dataschema: str | None = optional()
+    traceparent: str | None = optional()
+    data: Any = None
+
+
+def parse_event(body: bytes | str) -> Event | OtherEvent:
+    """The event in an AMQP message, or in a webhook's body.
+
+    Fields that are not known are ignored. An event of a type that is not known, or with a value that an enumeration
+    does not have yet (as a new `updateType`), is an `OtherEvent`: most consumers pass over those.
+
+    Raises:
+        pydantic.ValidationError: it is no CloudEvent, or one of a known type that is malformed, naming each field.
+    """
+    try:
+        return _event_of.validate_json(body)
+    except ValidationError as error:
+        if {problem["type"] for problem in error.errors()} - _NEWER:
+            raise
+    return OtherEvent.model_validate_json(body)
 
 
 def routing_key(event_type: str, conversation_id: str) -> str:

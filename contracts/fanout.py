@@ -1,5 +1,5 @@
 """What is told to gateways: by the persister, the notifier and other gateways on `chat.fanout`, to one of them on
-`chat.replies`.
+`chat.replies`. Who is here is told on `chat.presence`, which leads to `chat.fanout`, so that the notifier hears it too.
 
 An AMQP message holds several items, each two lines: a small header that a gateway reads, and a JSON value that it passes
 on to sockets without parsing it (`null` where there is none). So a gateway without a member of a room spends a header's
@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic_core import from_json
 
+from contracts import tracing
 from contracts.errors import ErrorCode
 from contracts.message import Change
 from contracts.presence import Chosen, Here
@@ -134,6 +135,13 @@ class PresenceChosen(Shape):
     seen_at: Instant | None = optional()
 
 
+class PreferencesChanged(Shape):
+    """Somebody wants to be told of other things than before: for notifiers, which remember what people want. Data: null."""
+
+    kind: Literal["preferences.changed"] = "preferences.changed"
+    user_id: Id
+
+
 class Reply(Shape):
     """The answer to a command, to the gateway that it came from. Data: null.
 
@@ -161,6 +169,7 @@ Item = (
     | Typing
     | Presence
     | PresenceChosen
+    | PreferencesChanged
     | Reply
 )
 
@@ -168,8 +177,13 @@ _item: TypeAdapter[Item] = TypeAdapter(Annotated[Item, Field(discriminator="kind
 NULL = b"null"
 
 
-def pack(items: Iterable[tuple[Item, bytes]]) -> bytes:
-    """The body of one AMQP message. The data must be compact JSON, which has no line break."""
+def pack(items: Iterable[tuple[Item, bytes]], traceparent: str | None = None) -> bytes:
+    """The body of one AMQP message. The data must be compact JSON, which has no line break.
+
+    `traceparent`: of the command that these follow from, where it is traced; each header then carries it.
+    """
+    if traceparent is not None:
+        return b"\n".join(line for item, data in items for line in (tracing.carry(item.encode(), traceparent), data))
     return b"\n".join(line for item, data in items for line in (item.encode(), data))
 
 

@@ -180,7 +180,11 @@ class Answer(ServerFrame):
 
 
 class Authenticated(Answer):
-    """The connection belongs to this user now, until `expiresAt`."""
+    """The connection belongs to this user now, until `expiresAt`.
+
+    `history`: the name of what is stored, absent until a backup was restored. When a client meets another one, what it
+    holds may never have been: it begins anew.
+    """
 
     type: Literal["authenticated"] = "authenticated"
     user_id: Id
@@ -188,6 +192,7 @@ class Authenticated(Answer):
     connection_id: Id
     heartbeat_interval_ms: int
     expires_at: Instant | None
+    history: Id | None = optional()
 
 
 class AuthError(Answer):

@@ -14,13 +14,14 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue
 from pydantic_core import core_schema
 
-from contracts import commands, events
+from contracts import commands, events, examples, notifying, reference
 from contracts.conversation import Conversation
 from contracts.frames import CLIENT_FRAMES, SERVER_FRAMES
 from contracts.shape import to_text
 from contracts.topology import Exchange, Queue, Topology
 
 Json = dict[str, Any]
+Command = commands.AnyCommand | notifying.AnyCommand
 
 SCHEMA = Path(__file__).parent / "schema"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -64,12 +65,12 @@ def _constant(schema: Any) -> bool:
     return schema["type"] == "default" and inner["type"] == "literal" and len(inner["expected"]) == 1
 
 
-def _definitions(models: Iterable[type[BaseModel]], mode: JsonSchemaMode, template: str = LOCAL) -> dict[str, Json]:
+def definitions(models: Iterable[type[BaseModel]], mode: JsonSchemaMode, template: str = LOCAL) -> dict[str, Json]:
     """The schema of each model and of everything they mention, by name."""
     inputs = [(model.__name__, mode, TypeAdapter(model)) for model in models]
     _, schema = TypeAdapter.json_schemas(inputs, ref_template=template, schema_generator=_Schema)
-    definitions: dict[str, Json] = schema["$defs"]
-    return definitions
+    found: dict[str, Json] = schema["$defs"]
+    return found
 
 
 def _one_of(models: Sequence[type[BaseModel]], template: str = LOCAL) -> Json:
@@ -111,9 +112,9 @@ def frames_schema() -> Json:
         "oneOf": [{"$ref": LOCAL.format(model=name)} for name in unions],
         "$defs": _merge(
             unions,
-            _definitions(client, "validation"),
+            definitions(client, "validation"),
             # REST answers with conversations; a browser wants both in one file.
-            _definitions([*server, Conversation], "serialization"),
+            definitions([*server, Conversation], "serialization"),
         ),
     }
 
@@ -125,16 +126,16 @@ def _union_schema(title: str, description: str, union: Any, mode: JsonSchemaMode
         "title": title,
         "description": description,
         **_one_of(models),
-        "$defs": _merge(_definitions(models, mode)),
+        "$defs": _merge(definitions(models, mode)),
     }
 
 
 def commands_schema() -> Json:
-    """What a gateway asks of the persister."""
+    """What a gateway asks of the persister and the notifier."""
     return _union_schema(
         "Palabre commands",
         "One line of an AMQP message on chat.commands. Internal: integrators write over REST.",
-        commands.AnyCommand,
+        Command,
         "validation",
     )
 
@@ -168,13 +169,15 @@ def _queue_binding(queue: Queue) -> Json:
 
 
 def _messages(models: Iterable[type[BaseModel]], content_type: str) -> Json:
-    """AsyncAPI messages, each referring to its schema."""
+    """AsyncAPI messages, each referring to its schema, with an example of those that are public."""
+    shown = {type(event): event for event in examples.EVENTS}
     return {
         model.__name__: {
             "name": get_args(model.model_fields["type"].annotation)[0],
             "summary": (model.__doc__ or "").strip().splitlines()[0],
             "contentType": content_type,
             "payload": {"$ref": ASYNCAPI.format(model=model.__name__)},
+            **({"examples": [{"payload": json.loads(shown[model].encode())}]} if model in shown else {}),
         }
         for model in models
     }
@@ -201,9 +204,10 @@ def _channels(topology: Topology, command_models: Any, event_models: Any) -> Jso
             "address": "{entity}.{verb}.{partition}",
             "title": topology.commands.name,
             "description": (
-                "Internal: gateways ask, persisters carry out; integrators write over REST. "
+                "Internal: gateways ask, persisters and the notifier carry out; integrators write over REST. "
                 "An AMQP message holds commands of one type and partition, one JSON object a line. "
-                "The routing key is the command's type and its partition, as message.send.07."
+                "The routing key is the command's type and its partition, as message.send.07; "
+                "what is for the notifier has no partition, as notifier.settings."
             ),
             "parameters": {
                 "entity": {"description": "First part of the command's type, as message."},
@@ -249,7 +253,7 @@ def _channels(topology: Topology, command_models: Any, event_models: Any) -> Jso
 
 def asyncapi() -> Json:
     """AsyncAPI 3.0: what travels over RabbitMQ (https://www.asyncapi.com/docs/reference/specification/v3.0.0)."""
-    command_models, event_models = get_args(commands.AnyCommand), get_args(events.Event)
+    command_models, event_models = get_args(Command), get_args(events.Event)
     persistent = {"deliveryMode": 2}
     return {
         "asyncapi": "3.0.0",
@@ -286,8 +290,8 @@ def asyncapi() -> Json:
                 **_messages(event_models, events.CONTENT_TYPE),
             },
             "schemas": _merge(
-                _definitions(command_models, "validation", ASYNCAPI),
-                _definitions(event_models, "serialization", ASYNCAPI),
+                definitions(command_models, "validation", ASYNCAPI),
+                definitions(event_models, "serialization", ASYNCAPI),
             ),
         },
     }
@@ -304,7 +308,8 @@ def files() -> dict[str, str]:
         "events.schema.json": events_schema(),
         "asyncapi.json": asyncapi(),
     }
-    return {name: json.dumps(document, indent=2) + "\n" for name, document in documents.items()}
+    schemas = {name: json.dumps(document, indent=2) + "\n" for name, document in documents.items()}
+    return {**schemas, "asyncapi.md": reference.markdown(documents["asyncapi.json"])}
 
 
 def stale(folder: Path = SCHEMA) -> list[str]:

@@ -30,6 +30,6 @@ def read_event_id(conversation_id: str, user_id: str, seq: int) -> str:
     return f"{conversation_id}:{user_id}:{seq}"
 
 
-def traceparent_of(command_id: str) -> str:
-    """W3C Trace Context derived from a command's id, which is 32 hexadecimal digits, so that every hop agrees."""
-    return f"00-{command_id}-{command_id[16:]}-01"
+def webhook_delivery_id(webhook_id: str, event_id: str) -> str:
+    """The `webhook-id` of one event at one webhook, however often it is sent."""
+    return sha256(json.dumps([webhook_id, event_id]).encode()).hexdigest()[:32]

@@ -31,3 +31,7 @@ QUERY_WORDS = 10
 SEARCH_DEFAULT = 20
 SNIPPET_LENGTH = 160  # characters of a message shown where it was found
 PINS = 50  # messages pinned in one conversation
+DEVICES = 20  # browsers by which one person is told
+WEBHOOKS = 10  # of one conversation, and of all conversations
+WEBHOOK_ATTEMPTS = 10  # calls shown for a delivery, the last ones
+WEBHOOK_OVERLAP = 7 * 24 * 3600  # seconds for which a secret may outlive its successor's coming

@@ -27,6 +27,7 @@ Action = Literal[
     "close",
     "delete",
     "read_audit",
+    "manage_webhooks",
     "change_settings",
 ]
 Standing = Role | Literal["visitor"]  # who is no member, while it is public
@@ -93,6 +94,14 @@ RIGHTS: dict[Action, Right] = {
     ),
     "read_audit": Right(
         "read who changed what", NOBODY, ADMINS, ADMINS, closed=True, why="A direct conversation has no admins."
+    ),
+    "manage_webhooks": Right(
+        "make, change and delete webhooks",
+        NOBODY,
+        ADMINS,
+        ADMINS,
+        closed=True,
+        why="A direct conversation has no webhooks.",
     ),
     "change_settings": Right("mute and archive, for oneself", MEMBERS, MEMBERS, MEMBERS, closed=True),
 }

@@ -35,12 +35,28 @@ class Binding:
     routing_key: str = ""
 
 
+@dataclass(frozen=True)
+class Relay:
+    """All that comes to one exchange also goes to another (https://www.rabbitmq.com/docs/e2e)."""
+
+    source: str
+    destination: str
+
+
 # A command that brings its consumer down this often is set aside by the broker itself; ordinary failures are set
 # aside by the consumer long before, with a reason.
 DELIVERY_LIMIT = 50
 # The events of a gateway that stalls wait in its queue; past this the oldest are dropped, and healed from the history.
 GATEWAY_QUEUE_BYTES = 64 * 1024 * 1024
 LOG_AGE = "7D"
+# Everything that the notifier looks at a second time, seconds later: what was read meanwhile is no news.
+LOOK = "due"
+# Ways to reach people who are not looking: each a queue `notifier.<channel>` and a module of the notifier.
+CHANNELS = ("push", "email", "webhook")
+# Those that one notifier at a time attends to: in order, and with bounds for each endpoint that hold for all of them.
+SINGLE = ("webhook",)
+# Seconds that something for a channel may wait at a time. Each is a queue, since a queue gives up its messages in order.
+WAITS = (5, 60, 600, 3600)
 # Listing dead letters gives them back, which counts as a delivery on RabbitMQ 4; they must outlive any number of those.
 NO_LIMIT = 1_000_000
 
@@ -63,7 +79,7 @@ class Topology:
 
     @property
     def commands(self) -> Exchange:
-        """Gateways to persisters, by `<entity>.<verb>.<partition>`."""
+        """Gateways to persisters, by `<entity>.<verb>.<partition>`, and to the notifier, by `notifier.<verb>`."""
         return Exchange(self.name("chat.commands"), "topic")
 
     @property
@@ -82,6 +98,11 @@ class Topology:
         return Exchange(self.name("chat.fanout"), "fanout")
 
     @property
+    def presence(self) -> Exchange:
+        """Who is here: to every gateway, by way of the fan-out, and to the notifier, which then reads nothing else."""
+        return Exchange(self.name("chat.presence"), "fanout")
+
+    @property
     def replies(self) -> Exchange:
         """To one gateway, by its id."""
         return Exchange(self.name("chat.replies"), "direct")
@@ -97,9 +118,30 @@ class Topology:
         return Exchange(self.name("chat.peers"), "fanout")
 
     @property
+    def work(self) -> Exchange:
+        """To the notifier's channels, by `<channel>.<seconds>`: what is to be done now, after so long a wait (or 0)."""
+        return Exchange(self.name("notifier.work"), "topic")
+
+    @property
+    def waiting(self) -> Exchange:
+        """By `<channel>.<seconds>` (one of `WAITS`): what comes to `work` under the same key after that time."""
+        return Exchange(self.name("notifier.waiting"), "topic")
+
+    @property
     def exchanges(self) -> list[Exchange]:
         """Every exchange."""
-        return [self.commands, self.events, self.batches, self.fanout, self.replies, self.dead, self.peers]
+        return [
+            self.commands,
+            self.events,
+            self.batches,
+            self.fanout,
+            self.presence,
+            self.replies,
+            self.dead,
+            self.peers,
+            self.work,
+            self.waiting,
+        ]
 
     def persister_queue(self, partition: int) -> Queue:
         """The commands of one partition, handled by one process at a time (single active consumer)."""
@@ -126,9 +168,74 @@ class Topology:
         )
 
     @property
+    def notifier_commands(self) -> Queue:
+        """What people ask of the notifier, handled by one process at a time, so that what was asked last holds."""
+        return Queue(
+            self.name("notifier.commands"),
+            {
+                "x-queue-type": "quorum",
+                "x-single-active-consumer": True,
+                "x-delivery-limit": DELIVERY_LIMIT,
+                "x-dead-letter-exchange": self.dead.name,
+            },
+        )
+
+    def channel_queue(self, channel: str) -> Queue:
+        """What one channel of the notifier has to do, or what is to be looked at again."""
+        return Queue(
+            self.name(f"notifier.{channel}"),
+            {
+                "x-queue-type": "quorum",
+                **({"x-single-active-consumer": True} if channel in SINGLE else {}),
+                "x-delivery-limit": DELIVERY_LIMIT,
+                "x-dead-letter-exchange": self.dead.name,
+            },
+        )
+
+    @property
+    def webhook_events(self) -> Queue:
+        """Every event, in batches, while there are webhooks: `webhook_binding` comes and goes with them."""
+        return Queue(
+            self.name("notifier.webhook.events"),
+            {
+                "x-queue-type": "quorum",
+                "x-single-active-consumer": True,
+                "x-delivery-limit": DELIVERY_LIMIT,
+                "x-dead-letter-exchange": self.dead.name,
+            },
+        )
+
+    @property
+    def webhook_binding(self) -> Binding:
+        """Not among `bindings`: where nobody has a webhook, the queue costs nothing."""
+        return Binding(self.batches.name, self.webhook_events.name)
+
+    def waiting_queue(self, seconds: int) -> Queue:
+        """Where the things of all channels wait. At least once: nothing is lost on its way back either."""
+        return Queue(
+            self.name(f"notifier.waiting.{seconds}"),
+            {
+                "x-queue-type": "quorum",
+                "x-message-ttl": seconds * 1000,
+                "x-dead-letter-exchange": self.work.name,
+                "x-dead-letter-strategy": "at-least-once",
+                "x-overflow": "reject-publish",
+            },
+        )
+
+    @property
     def log(self) -> Queue:
         """The last days of events, a stream that integrators replay from any offset."""
         return Queue(self.name("chat.events.log"), {"x-queue-type": "stream", "x-max-age": LOG_AGE})
+
+    @property
+    def integrators(self) -> str:
+        """What the names of all integrators' queues begin with."""
+        return self.name("integrator.")
+
+    def integrator(self, user: str) -> str:
+        """What the names of one RabbitMQ user's queues begin with, who may only read."""
+        return f"{self.integrators}{user}."
 
     @property
     def dead_letters(self) -> Queue:
@@ -139,7 +246,18 @@ class Topology:
     def queues(self) -> list[Queue]:
         """Every lasting queue."""
         partitions = [self.persister_queue(partition) for partition in range(self.partitions)]
-        return [*partitions, self.notifier_queue, self.log, self.dead_letters]
+        channels = [self.channel_queue(channel) for channel in (LOOK, *CHANNELS)]
+        waiting = [self.waiting_queue(seconds) for seconds in WAITS]
+        return [
+            *partitions,
+            self.notifier_queue,
+            self.notifier_commands,
+            *channels,
+            self.webhook_events,
+            *waiting,
+            self.log,
+            self.dead_letters,
+        ]
 
     @property
     def bindings(self) -> list[Binding]:
@@ -151,9 +269,21 @@ class Topology:
         return [
             *partitions,
             Binding(self.batches.name, self.notifier_queue.name),
+            # Two words: those of the persisters have three.
+            Binding(self.commands.name, self.notifier_commands.name, "notifier.*"),
+            *(
+                Binding(self.work.name, self.channel_queue(channel).name, f"{channel}.*")
+                for channel in (LOOK, *CHANNELS)
+            ),
+            *(Binding(self.waiting.name, self.waiting_queue(seconds).name, f"*.{seconds}") for seconds in WAITS),
             Binding(self.events.name, self.log.name, "#"),
             Binding(self.dead.name, self.dead_letters.name, "#"),
         ]
+
+    @property
+    def relays(self) -> list[Relay]:
+        """What goes from exchange to exchange."""
+        return [Relay(self.presence.name, self.fanout.name)]
 
     @property
     def retired(self) -> list[Binding]:
@@ -174,6 +304,21 @@ class Topology:
         """What goes into one gateway's queue. One queue for both, so that an answer and an event keep their order."""
         queue = self.gateway_queue(gateway_id).name
         return [Binding(self.fanout.name, queue), Binding(self.replies.name, queue, gateway_id)]
+
+    def notifier_ear(self, notifier_id: str) -> Queue:
+        """What one notifier hears of who is here; it goes with its connection."""
+        return Queue(
+            self.name(f"notifier.ear.{notifier_id}"),
+            {"x-max-length-bytes": GATEWAY_QUEUE_BYTES, "x-overflow": "drop-head"},
+            durable=False,
+            exclusive=True,
+            auto_delete=True,
+        )
+
+    def notifier_ear_bindings(self, notifier_id: str) -> list[Binding]:
+        """What goes into it: what everybody is told, and what gateways answer to it alone."""
+        queue = self.notifier_ear(notifier_id).name
+        return [Binding(self.presence.name, queue), Binding(self.replies.name, queue, notifier_id)]
 
     def peer_queue(self, persister_id: str) -> Queue:
         """What one persister hears of the others."""

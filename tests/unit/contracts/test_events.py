@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
+from pydantic import ValidationError
 
 from contracts import events, generate
+from contracts.examples import CONVERSATION_UPDATED, EVENTS, MESSAGE_CREATED
 from contracts.message import Attachment, Message
 
 PLAIN: dict[str, Any] = {
@@ -57,3 +59,54 @@ def test_message_created_validates(message):
 )
 def test_routing_key(event_type, key):
     assert events.routing_key(event_type, "c1") == key
+
+
+def altered(event: events.Event, **fields: Any) -> bytes:
+    return json.dumps({**json.loads(event.encode()), **fields}).encode()
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.type)
+def test_every_event_is_parsed_as_what_it_is(event):
+    assert events.parse_event(event.encode()) == event
+
+
+def test_newer_fields_are_ignored():
+    data = {**json.loads(MESSAGE_CREATED.encode())["data"], "newer": {"a": 1}}
+    assert events.parse_event(altered(MESSAGE_CREATED, data=data, tracestate="a=1")) == MESSAGE_CREATED
+
+
+@pytest.mark.parametrize("kind", ["chat.poll.opened.v1", "chat.message.created.v2"])
+def test_an_unknown_type_is_any_event(kind):
+    event = events.parse_event(altered(MESSAGE_CREATED, type=kind, data={"a": 1}))
+    assert isinstance(event, events.OtherEvent)
+    assert (event.type, event.id, event.subject) == (kind, MESSAGE_CREATED.id, MESSAGE_CREATED.subject)
+    assert event.data == {"a": 1}
+
+
+def test_an_unknown_update_is_any_event():
+    data = {**json.loads(CONVERSATION_UPDATED.encode())["data"], "updateType": "frozen"}
+    event = events.parse_event(altered(CONVERSATION_UPDATED, data=data))
+    assert isinstance(event, events.OtherEvent)
+    assert event.data["updateType"] == "frozen"
+
+
+def test_a_foreign_event_needs_no_more_than_cloudevents_asks_for():
+    event = events.parse_event(b'{"specversion":"1.0","id":"1","source":"/x","type":"y"}')
+    assert isinstance(event, events.OtherEvent)
+    assert event.data is None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"nonsense",
+        b"[]",
+        b"{}",
+        b'{"type":"chat.poll.opened.v1"}',
+        altered(MESSAGE_CREATED, data={"id": "m1"}),
+        altered(MESSAGE_CREATED, specversion="0.3", id=7),
+    ],
+)
+def test_what_is_malformed_is_an_error(body):
+    with pytest.raises(ValidationError):
+        events.parse_event(body)
