@@ -7,9 +7,10 @@ from services.persister import metrics
 from services.persister.rooms import Contended
 from services.telemetry import logger
 
-# MongoDB's answers while it stops, starts, elects or is cut off
-# (https://www.mongodb.com/docs/manual/reference/error-codes/): shutdown, not primary, write concern, interrupted.
-PASSING = frozenset({6, 7, 64, 89, 91, 100, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436})
+# MongoDB's answers while it stops, starts, elects, is cut off or is full
+# (https://www.mongodb.com/docs/manual/reference/error-codes/): shutdown, not primary, write concern, interrupted, write
+# conflict, no majority to read from yet, no space on the disk.
+PASSING = frozenset({6, 7, 64, 89, 91, 100, 112, 134, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436, 14031})
 
 
 def is_away(error: BaseException) -> bool:
@@ -19,7 +20,7 @@ def is_away(error: BaseException) -> bool:
             return True
         case BulkWriteError():
             # Without a write error it is the acknowledgement by the majority that is missing.
-            return not error.details.get("writeErrors")
+            return all(problem["code"] in PASSING for problem in error.details.get("writeErrors", ()))
         case OperationFailure():
             return error.code in PASSING or error.timeout
     return False

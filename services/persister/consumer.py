@@ -17,10 +17,9 @@ from pydantic import ValidationError
 from tenacity import retry_if_exception, retry_if_exception_type, wait_random_exponential
 from tenacity.asyncio import AsyncRetrying
 
-from contracts import commands, events, fanout, lines
+from contracts import commands, events, fanout, lines, tracing
 from contracts.commands import AnyCommand
 from contracts.errors import ErrorCode, Refusal
-from contracts.ids import traceparent_of
 from contracts.limits import BATCH_BYTES, FANOUT_BYTES
 from contracts.shape import complaint
 from services.amqp import Broker, BrokerAway, Channel, Delivery, Inbox, Outgoing, Unroutable, dead_letter
@@ -40,6 +39,7 @@ from services.persister.away import is_away, say_away
 from services.persister.outcome import Outcome, refused
 from services.persister.rooms import Rooms
 from services.persister.settings import Settings
+from services.persister.traces import CarryOut, Traces
 from services.telemetry import logger
 
 TOGETHER = ({"message.send"}, {"message.react"}, {"read.mark"}, {"profile.store"}, {"presence.store"})
@@ -52,7 +52,9 @@ Run = list[tuple[Delivery, list[AnyCommand]]]
 class Consumer:
     """Handles batches of deliveries, one after the other."""
 
-    def __init__(self, settings: Settings, broker: Broker, database: Database, inbox: Inbox) -> None:
+    def __init__(
+        self, settings: Settings, broker: Broker, database: Database, inbox: Inbox, traces: Traces | None = None
+    ) -> None:
         self._settings = settings
         self._broker = broker
         self._database = database
@@ -65,6 +67,8 @@ class Consumer:
         self._activity = Activity(database)
         self._noted: asyncio.Future[None] | None = None  # when the last activity is
         self._told: deque[tuple[Run, asyncio.Future[None] | None]] = deque()  # and not acknowledged yet
+        self._traces = traces
+        self._do = self._do_and_tell if traces is None else traces.around(self._do_and_tell)
 
     async def run(self) -> None:
         """Handle what arrives, until cancelled or finished."""
@@ -97,6 +101,8 @@ class Consumer:
                 self._trust(deliveries)
                 for run in _runs([(delivery, await self._decode(delivery)) for delivery in deliveries]):
                     await self._handle(run)
+                    if self._traces is not None:
+                        self._traces.done(command for _, batch in run for command in batch)
                     self._told.append((run, self._noted))
                     self._acknowledge()
 
@@ -133,10 +139,16 @@ class Consumer:
                 # One AMQP message may hold many commands, so a batch of them may be too much for one write.
                 for start in range(0, len(part), self._settings.batch_size):
                     some = part[start : start + self._settings.batch_size]
-                    await self._publish(some, await (self._send(some) if is_message else self._together(some)))
+                    await self._do(some, self._send if is_message else self._together)
             else:
                 for command in part:
-                    await self._publish([command], {command.id: await self._one(command)})
+                    await self._do([command], self._alone)
+
+    async def _do_and_tell(self, part: Sequence[AnyCommand], how: CarryOut) -> None:
+        await self._publish(part, await how(part))
+
+    async def _alone(self, part: Sequence[AnyCommand]) -> dict[str, Outcome]:
+        return {command.id: await self._one(command) for command in part}
 
     async def _together(self, batch: Sequence[AnyCommand]) -> dict[str, Outcome]:
         """Reactions, reads, profiles, or presence."""
@@ -233,9 +245,13 @@ class Consumer:
         decoded = []
         for line in lines.unpack(delivery.body):
             try:
-                decoded.append(commands.decode(line))
+                command = commands.decode(line)
             except ValidationError as error:
                 await self._set_aside_surely(line, delivery, f"undecodable: {complaint(error)}")
+                continue
+            decoded.append(command)
+            if self._traces is not None:
+                self._traces.came(command, line)
         return decoded
 
     async def _set_aside_surely(self, line: bytes, delivery: Delivery, reason: str) -> None:
@@ -258,13 +274,17 @@ class Consumer:
         started = time.perf_counter()
         topology = self._broker.topology
         ordered = [(command, outcomes[command.id]) for command in batch]
+        if self._traces is not None:
+            self._traces.tell(ordered)
         # Messages before replies: a retry in the same batch is answered after what it repeats.
         outgoing = _fanout(ordered, topology.fanout.name)
         outgoing += _replies(ordered, topology.replies.name)
         facts: list[bytes] = []
         for command, outcome in ordered:
-            headers = {"traceparent": traceparent_of(command.id)}
+            headers = {"traceparent": outcome.traceparent or tracing.untraced(command.id)}
             for key, event_id, body in outcome.events:
+                if outcome.traceparent is not None:
+                    body = tracing.carry(body, outcome.traceparent)
                 facts.append(body)
                 outgoing.append(
                     Outgoing(topology.events.name, key, body, events.CONTENT_TYPE, headers, event_id, mandatory=True)
@@ -325,5 +345,5 @@ def _replies(ordered: Sequence[tuple[AnyCommand, Outcome]], exchange: str) -> li
 
 
 def _fanout(ordered: Sequence[tuple[AnyCommand, Outcome]], exchange: str) -> list[Outgoing]:
-    items = (fanout.pack([item]) for _, outcome in ordered for item in outcome.items)
+    items = (fanout.pack([item], outcome.traceparent) for _, outcome in ordered for item in outcome.items)
     return [Outgoing(exchange, "", body, persistent=False) for body in lines.pack_all(items, FANOUT_BYTES)]

@@ -18,12 +18,14 @@ class Outcome:
         items: for every gateway.
         reply: for the gateway that asked, unless an item says it all.
         follow_ups: commands to itself.
+        traceparent: what events and items carry, where the command is traced.
     """
 
     events: list[tuple[str, str, bytes]] = field(default_factory=list)
     items: list[tuple[fanout.Item, bytes]] = field(default_factory=list)
     reply: fanout.Reply | None = None
     follow_ups: list[commands.AnyCommand] = field(default_factory=list)
+    traceparent: str | None = None
 
 
 def refused(command: commands.AnyCommand, refusal: Refusal) -> Outcome:
