@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
-from starlette.applications import Starlette
+from prometheus_client import Gauge
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -13,6 +13,9 @@ from services.telemetry import metrics_response
 # A check returns when its part works, and raises when it does not.
 Check = Callable[[], Awaitable[None]]
 CHECK_TIMEOUT = 2.0
+UP = Gauge(
+    "palabre_dependency_up", "Whether the last look at it found it working, as asked for by /readyz", ["dependency"]
+)
 
 
 async def examine(checks: Mapping[str, Check]) -> dict[str, str]:
@@ -29,6 +32,8 @@ async def examine(checks: Mapping[str, Check]) -> dict[str, str]:
         return None
 
     findings = await asyncio.gather(*(one(check) for check in checks.values()))
+    for name, finding in zip(checks, findings, strict=True):
+        UP.labels(name).set(finding is None)
     return {name: finding for name, finding in zip(checks, findings, strict=True) if finding}
 
 
@@ -40,16 +45,24 @@ async def readiness(checks: Mapping[str, Check]) -> JSONResponse:
     )
 
 
-def application(checks: Mapping[str, Check]) -> Starlette:
-    """The three calls as an application, for a service that serves nothing else."""
+def routes(
+    checks: Mapping[str, Check], alive: Callable[[], bool] = lambda: True, draining: Callable[[], bool] = lambda: False
+) -> list[Route]:
+    """The three calls."""
 
     async def healthz(_: Request) -> Response:
-        return JSONResponse({"alive": True})
+        return JSONResponse({"alive": alive()}, 200 if alive() else 500)
 
     async def readyz(_: Request) -> Response:
+        if draining():
+            return JSONResponse({"ready": False, "missing": {"gateway": "draining"}}, 503)
         return await readiness(checks)
 
     async def metrics(_: Request) -> Response:
         return metrics_response()
 
-    return Starlette(routes=[Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)])
+    # Outside of any description of an API.
+    return [
+        Route(path, call, include_in_schema=False)
+        for path, call in (("/healthz", healthz), ("/readyz", readyz), ("/metrics", metrics))
+    ]

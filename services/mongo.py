@@ -1,6 +1,7 @@
 """The connection to MongoDB, the creation of a service's collections, and what every service reads of them alike."""
 
 import sys
+import time
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -9,27 +10,36 @@ import orjson
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorDatabase
 from pymongo import IndexModel
 from pymongo.errors import ConfigurationError, InvalidURI, PyMongoError
+from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
+from tenacity import wait_random_exponential
+from tenacity.asyncio import AsyncRetrying
 
 from contracts import collections
 from contracts.collections import Owner, owned_by
 from contracts.message import Message
 from contracts.shape import to_text
+from services import tracing
 from services.settings import ServiceSettings
+from services.telemetry import logger
+from services.tracing import Tracing
 
 Database = AsyncIOMotorDatabase[dict[str, Any]]
 # A server that is away is noticed within this time; a write that takes longer may have landed.
 TIMEOUT_MS = 5000
 
 
-def connect(settings: ServiceSettings, name: str) -> tuple[AsyncIOMotorClient[dict[str, Any]], Database]:
+def connect(
+    settings: ServiceSettings, name: str, traces: Tracing | None = None
+) -> tuple[AsyncIOMotorClient[dict[str, Any]], Database]:
     """A client (it connects by itself, later) and the database, in which written and read means by a majority.
 
-    Reading by majority means that nothing is shown which an election could take back.
+    Reading by majority means that nothing is shown which an election could take back. With `traces`, what is asked of
+    MongoDB during a traced operation is part of its trace.
     """
     try:
-        client = _client(settings, name)
+        client = _client(settings, name, {} if traces is None else {"event_listeners": [TracedCommands(traces)]})
     except (ConfigurationError, InvalidURI, ValueError) as error:
         print(f"MONGODB_URL: {error}", file=sys.stderr)
         sys.exit(2)
@@ -41,7 +51,7 @@ def connect(settings: ServiceSettings, name: str) -> tuple[AsyncIOMotorClient[di
     return client, database
 
 
-def _client(settings: ServiceSettings, name: str) -> AsyncIOMotorClient[dict[str, Any]]:
+def _client(settings: ServiceSettings, name: str, more: dict[str, Any]) -> AsyncIOMotorClient[dict[str, Any]]:
     return AsyncIOMotorClient(
         settings.mongodb_url,
         appname=name,
@@ -51,7 +61,46 @@ def _client(settings: ServiceSettings, name: str) -> AsyncIOMotorClient[dict[str
         socketTimeoutMS=2 * TIMEOUT_MS,
         # Retrying belongs to who knows whether it is worth it: the persister's batch loop, the client's next try.
         retryWrites=True,
+        **more,
     )
+
+
+class TracedCommands(CommandListener):
+    """A span of each command that MongoDB answers during a traced operation.
+
+    It is called in the threads that wait for MongoDB; motor has them see the context of who asks.
+    """
+
+    def __init__(self, traces: Tracing) -> None:
+        self._traces = traces
+        self._collections: dict[int, str] = {}  # by the number of a request that is not answered yet
+
+    def started(self, event: CommandStartedEvent) -> None:
+        """It is asked."""
+        if tracing.current() and isinstance(collection := event.command.get(event.command_name), str):
+            self._collections[event.request_id] = collection
+
+    def succeeded(self, event: CommandSucceededEvent) -> None:
+        """It is answered."""
+        self._answered(event, None)
+
+    def failed(self, event: CommandFailedEvent) -> None:
+        """It is not."""
+        self._answered(event, str(event.failure.get("codeName") or event.failure.get("errmsg", "failed"))[:100])
+
+    def _answered(self, event: CommandSucceededEvent | CommandFailedEvent, error: str | None) -> None:
+        collection = self._collections.pop(event.request_id, None)
+        if collection is None:
+            return
+        about: tracing.Attributes = {
+            "db.system.name": "mongodb",
+            "db.namespace": event.database_name,
+            "db.collection.name": collection,
+            "db.operation.name": event.command_name,
+        }
+        begun = time.time_ns() - event.duration_micros * 1000
+        for span in tracing.current():
+            self._traces.called(span, f"{event.command_name} {collection}", begun, about, error)
 
 
 async def create_collections(database: Database, owner: Owner) -> None:
@@ -63,11 +112,23 @@ async def create_collections(database: Database, owner: Owner) -> None:
                 name=index.name,
                 unique=index.unique,
                 **({"partialFilterExpression": index.only} if index.only else {}),
+                **({"expireAfterSeconds": 0} if index.expires else {}),
             )
             for index in collection.indexes
         ]
         if indexes:
             await database[collection.name].create_indexes(indexes)
+
+
+async def surely_create_collections(database: Database, owner: Owner) -> None:
+    """The same, as soon as MongoDB is there."""
+    async for attempt in AsyncRetrying(wait=wait_random_exponential(0.2, max=3)):
+        with attempt:
+            try:
+                await create_collections(database, owner)
+            except Exception as error:
+                logger().warning("MongoDB away", reason=str(error)[:200])
+                raise
 
 
 class State(NamedTuple):

@@ -1,10 +1,12 @@
 """Settings that every service has. Each service's own are in its `settings.py`; all come from the environment."""
 
+import re
 import sys
+from importlib.util import find_spec
 from typing import Annotated, Literal, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contracts.topology import Topology
@@ -42,6 +44,11 @@ class ServiceSettings(BaseSettings):
         "info", description="least severe line logged; debug adds one for each message"
     )
     log_format: Literal["auto", "json", "text"] = Field("auto", description="auto: text on a terminal, else JSON")
+    traces: str | None = Field(
+        None,
+        pattern=r"^https?://[^/?#]+",
+        description="OpenTelemetry: where traces are taken by OTLP/HTTP, as http://collector:4318; none: no traces",
+    )
     shutdown_timeout: float = Field(30.0, gt=0, description="seconds that a stop may take after SIGTERM")
 
     @field_validator("amqp_url")
@@ -51,10 +58,38 @@ class ServiceSettings(BaseSettings):
             raise ValueError("0 is no port")
         return url
 
+    @field_validator("traces")
+    @classmethod
+    def _can_trace(cls, url: str | None) -> str | None:
+        if url is not None:
+            try:
+                find_spec("opentelemetry.exporter.otlp.proto.http.trace_exporter")
+            except ImportError as error:
+                raise ValueError(f"the extra `otel` is not installed ({error})") from error
+        return url
+
     @property
     def topology(self) -> Topology:
         """The names of this environment."""
         return Topology(self.prefix, self.partitions)
+
+
+DEVELOPMENT_SECRET = "palabre-development-secret-never-in-production"  # noqa: S105 - refused unless AUTH_DEV=1
+
+
+class TokenSettings(ServiceSettings):
+    """What whoever reads tokens and whoever signs them must agree on."""
+
+    auth_dev: bool = Field(False, description="development: POST /api/dev/token gives a token to anybody")
+    jwt_jwks_url: str | None = Field(
+        None, pattern=r"^https?://[^/]", description="where the keys of RS256, ES256 and EdDSA tokens are published"
+    )
+    jwt_secret: SecretStr = Field(
+        SecretStr(DEVELOPMENT_SECRET),
+        description="key of HS256 tokens, at least 32 bytes; unused with JWT_JWKS_URL",
+    )
+    jwt_issuer: str | None = Field(None, description="the `iss` that a token must have")
+    jwt_audience: str | None = Field(None, description="the `aud` that a token must have")
 
 
 class WorkerSettings(ServiceSettings):
@@ -64,6 +99,25 @@ class WorkerSettings(ServiceSettings):
 
 
 S = TypeVar("S", bound=ServiceSettings)
+MASK = "****"
+# The password of a URL: everything up to the last @ before the path, whatever somebody forgot to encode in it; and one
+# among its options, as that of a key file.
+_PASSWORD = re.compile(r"(://[^/:@]*:)[^/]*(?=@)|([?&][^=&]*password=)[^&]*", re.IGNORECASE)
+
+
+def described(settings: ServiceSettings) -> dict[str, str]:
+    """Every setting that is in force, as its variable would say it; what is secret is masked."""
+
+    def text(value: object) -> str:
+        if isinstance(value, SecretStr):
+            return MASK
+        if isinstance(value, bool):
+            return str(int(value))
+        if isinstance(value, tuple):
+            return ",".join(map(str, value))
+        return _PASSWORD.sub(lambda found: f"{found[1] or found[2]}{MASK}", "" if value is None else str(value))
+
+    return {name.upper(): text(getattr(settings, name)) for name in type(settings).model_fields}
 
 
 def load(kind: type[S]) -> S:
@@ -73,5 +127,5 @@ def load(kind: type[S]) -> S:
     except ValidationError as error:
         for problem in error.errors(include_url=False, include_input=False, include_context=False):
             name = ".".join(str(part) for part in problem["loc"]).upper() or "settings"
-            print(f"{name}: {problem['msg']}", file=sys.stderr)
+            print(f"{name}: {problem['msg'].removeprefix('Value error, ')}", file=sys.stderr)
         sys.exit(2)

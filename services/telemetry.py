@@ -1,6 +1,7 @@
 """Logs for people and programs, and the exposition of metrics. Metrics themselves belong to their service."""
 
 import logging
+import signal
 import sys
 from typing import Any
 
@@ -13,14 +14,18 @@ from structlog.tracebacks import ExceptionDictTransformer
 from services.settings import ServiceSettings
 
 
-def start_logging(settings: ServiceSettings, service: str, instance: str) -> None:
-    """One line an event on standard error, JSON unless a person watches; libraries' lines go the same way."""
+def start_logging(settings: ServiceSettings, service: str, instance: str, *more: structlog.typing.Processor) -> None:
+    """One line an event on standard error, JSON unless a person watches; libraries' lines go the same way.
+
+    `more`: what else adds something to each line.
+    """
 
     def named(_: Any, __: str, line: structlog.typing.EventDict) -> structlog.typing.EventDict:
         return {**line, "service": service, "instance": instance}
 
     shared: list[Any] = [
         named,
+        *more,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
@@ -42,8 +47,8 @@ def start_logging(settings: ServiceSettings, service: str, instance: str) -> Non
         )
     )
     logging.basicConfig(handlers=[handler], level=settings.log_level.upper(), force=True)
-    for name in ("uvicorn.access", "httpx"):
-        # Their requests are told by our own lines, once.
+    for name in ("uvicorn.access", "httpx", "httpcore"):
+        # Their requests are told by our own lines, once, and without secrets.
         logging.getLogger(name).setLevel(logging.CRITICAL)
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     logging.getLogger("pymongo").setLevel(logging.WARNING)
@@ -51,10 +56,29 @@ def start_logging(settings: ServiceSettings, service: str, instance: str) -> Non
         processors=[*shared, *last],
         # Our own lines go out directly: the way through `logging` takes five times as long.
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
-        # What is below the level costs a call that does nothing.
-        wrapper_class=structlog.make_filtering_bound_logger(settings.log_level),
     )
+    global _usual
+    _usual = settings.log_level
+    _set_level(_usual)
+
+
+def heed_signals() -> None:
+    """SIGUSR1 logs everything from now on, SIGUSR2 what LOG_LEVEL says: no restart, which would lose what is looked for."""
+
+    def on_signal(number: int, _: object) -> None:
+        level = "debug" if number == signal.SIGUSR1 else _usual
+        _set_level(level)
+        logger().warning("log level changed", to=level)
+
+    for number in (signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, on_signal)
+
+
+def _set_level(level: str) -> None:
     global _logger
+    logging.getLogger().setLevel(level.upper())
+    # What is below the level costs a call that does nothing.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(level))
     _logger = structlog.get_logger().bind()
 
 
@@ -63,6 +87,7 @@ def _json(line: Any, **options: Any) -> str:
 
 
 _logger: Any = structlog.get_logger()
+_usual = "info"
 
 
 def logger() -> Any:

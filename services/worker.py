@@ -1,17 +1,21 @@
 """The life of a process: start, work until SIGTERM or SIGINT, stop in order."""
 
 import asyncio
+import ctypes
 import gc
 import signal
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 import uvicorn
 import uvloop
+from starlette.applications import Starlette
+from starlette.routing import Route
 
-from services import health
-from services.settings import WorkerSettings
-from services.telemetry import logger
+from services.telemetry import heed_signals, logger
+
+M_MMAP_THRESHOLD = -3  # malloc.h
+LARGE = 128 * 1024  # bytes; where glibc begins too
 
 
 async def until_stopped(
@@ -45,13 +49,13 @@ class QuietServer(uvicorn.Server):
         yield
 
 
-async def serve_health(settings: WorkerSettings, checks: Mapping[str, health.Check]) -> None:
-    """Serve `/healthz`, `/readyz` and `/metrics` on the worker's port, until cancelled."""
+async def serve_health(host: str, port: int, routes: Sequence[Route]) -> None:
+    """Serve `/healthz`, `/readyz` and `/metrics` on a port of their own, until cancelled."""
     server = QuietServer(
         uvicorn.Config(
-            health.application(checks),
-            host=settings.host,
-            port=settings.http_port,
+            Starlette(routes=routes),
+            host=host,
+            port=port,
             lifespan="off",
             log_config=None,
             access_log=False,
@@ -70,6 +74,17 @@ def calm_garbage_collector() -> None:
     gc.set_threshold(50_000, 20, 50)
 
 
+def give_large_blocks_back() -> None:
+    """Take what is large (a frame, a batch) from the kernel each time, and give it back at once.
+
+    glibc does so by itself only until the first such block is freed. From then on they come from the heap, where what is
+    small and stays keeps the room of what was large (https://man7.org/linux/man-pages/man3/mallopt.3.html,
+    M_MMAP_THRESHOLD). Other C libraries do not have this call.
+    """
+    with suppress(AttributeError):
+        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE)
+
+
 def run(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
     """Run `main(stop)` on uvloop; `stop` is set by the first SIGTERM or SIGINT, and a second one ends at once."""
 
@@ -85,7 +100,9 @@ def run(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
 
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop_now, number.name)
+        heed_signals()
         calm_garbage_collector()
+        give_large_blocks_back()
         await main(stop)
 
     uvloop.run(body())

@@ -14,7 +14,7 @@ from tenacity.asyncio import AsyncRetrying
 
 from contracts.topology import Binding, Queue, Topology
 from services.amqp.connection import BrokerAway, Channel, Connection, connect
-from services.amqp.declarations import declare
+from services.amqp.declarations import declare, queue_binding, queue_unbinding
 from services.amqp.frames import Outgoing
 from services.amqp.subscription import Inbox, Subscription
 from services.telemetry import logger
@@ -147,6 +147,26 @@ class Broker:
             except (BrokerAway, TimeoutError) as error:
                 # Half of it is done: a new connection brings all of them back.
                 connection.abort(str(error) or "stepping back took too long")
+
+    async def rebind(self, *, bind: Iterable[Binding] = (), unbind: Iterable[Binding] = ()) -> None:
+        """Make and undo bindings of lasting queues that are not of the topology, since they come and go.
+
+        Raises:
+            BrokerAway: there is no connection, or no answer in time; some of it may be done.
+        """
+        connection = self.consumer.connection
+        if connection is None or not self.consumer.up.is_set():
+            raise BrokerAway("there is no connection to the broker")
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT):
+                channel = await connection.channel()
+                for binding in bind:
+                    await channel.call(queue_binding(binding))
+                for binding in unbind:
+                    await channel.call(queue_unbinding(binding))
+                await channel.close()
+        except TimeoutError as error:
+            raise BrokerAway("no answer in time") from error
 
     async def publish(self, message: Outgoing, timeout: float = PUBLISH_TIMEOUT) -> None:
         """Publish and wait until the broker has taken responsibility (https://www.rabbitmq.com/docs/confirms).

@@ -348,10 +348,10 @@ class Channel:
         """Whether what was written waits to leave."""
         return self._connection.congested
 
-    def ack(self, tag: int) -> None:
-        """Acknowledge everything up to this delivery."""
+    def ack(self, tag: int, *, multiple: bool = True) -> None:
+        """Acknowledge everything up to this delivery, or this one alone."""
         if self.is_open:
-            self._connection.write(frames.ack(self.number, tag))
+            self._connection.write(frames.ack(self.number, tag, multiple=multiple))
 
     async def close(self) -> None:
         """End it; what is not acknowledged goes back to its place in the queue.

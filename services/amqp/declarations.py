@@ -2,7 +2,7 @@
 
 from pamqp import commands
 
-from contracts.topology import Binding, Exchange, Queue, Topology
+from contracts.topology import Binding, Exchange, Queue, Relay, Topology
 from services.amqp.connection import Channel
 
 
@@ -27,6 +27,11 @@ def queue_binding(binding: Binding) -> commands.Queue.Bind:
     return commands.Queue.Bind(queue=binding.queue, exchange=binding.exchange, routing_key=binding.routing_key)
 
 
+def exchange_binding(relay: Relay) -> commands.Exchange.Bind:
+    """`exchange.bind`, which RabbitMQ adds to the protocol."""
+    return commands.Exchange.Bind(destination=relay.destination, source=relay.source)
+
+
 def queue_unbinding(binding: Binding) -> commands.Queue.Unbind:
     """`queue.unbind`; one that is not there is no error."""
     return commands.Queue.Unbind(queue=binding.queue, exchange=binding.exchange, routing_key=binding.routing_key)
@@ -44,5 +49,7 @@ async def declare(channel: Channel, topology: Topology) -> None:
         await channel.call(queue_declaration(queue))
     for binding in topology.bindings:
         await channel.call(queue_binding(binding))
+    for relay in topology.relays:
+        await channel.call(exchange_binding(relay))
     for binding in topology.retired:
         await channel.call(queue_unbinding(binding))

@@ -118,9 +118,9 @@ def publish(channel: int, message: Outgoing, frame_max: int) -> bytes:
     return b"".join(parts)
 
 
-def ack(channel: int, tag: int) -> bytes:
-    """`basic.ack` of everything up to this delivery."""
-    return b"%b\x00\x3c\x00\x50%b\x01\xce" % (_FRAME.pack(METHOD, channel, 13), _SIZE.pack(tag))
+def ack(channel: int, tag: int, *, multiple: bool = True) -> bytes:
+    """`basic.ack` of everything up to this delivery, or of this one alone."""
+    return b"%b\x00\x3c\x00\x50%b%c\xce" % (_FRAME.pack(METHOD, channel, 13), _SIZE.pack(tag), multiple)
 
 
 def heartbeat() -> bytes:

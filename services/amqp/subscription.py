@@ -125,3 +125,11 @@ class Inbox:
         last = {delivery.channel: delivery.tag for delivery in batch}
         for channel, tag in last.items():
             channel.ack(tag)  # on one that has ended there is nothing left to acknowledge
+
+    @staticmethod
+    def ack_one(delivery: Delivery) -> None:
+        """Acknowledge one that was taken, whatever became of those before it: where each takes its own time.
+
+        Of one inbox, either all are acknowledged so, or all in batches.
+        """
+        delivery.channel.ack(delivery.tag, multiple=False)

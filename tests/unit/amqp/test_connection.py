@@ -335,6 +335,12 @@ async def test_a_batch_is_acknowledged_once_for_each_channel(wire: Wire) -> None
     assert sorted(acknowledged(wire)) == [(2, True), (7, True)]
 
 
+async def test_one_is_acknowledged_and_those_before_it_are_not(wire: Wire) -> None:
+    channel = await wire.channel()
+    Inbox.ack_one(delivery(channel, 2))
+    assert acknowledged(wire) == [(2, False)]
+
+
 async def test_nothing_is_acknowledged_on_a_channel_that_has_ended(wire: Wire) -> None:
     one, other = await wire.channel(), await wire.channel()
     batch = [delivery(one, 1), delivery(other, 1)]

@@ -99,11 +99,11 @@ def test_a_short_string_may_have_255_bytes_and_no_more() -> None:
         frames.publish(1, Outgoing("e", "é" * 128, b""), FRAME_MAX)
 
 
-@given(tags)
-def test_an_acknowledgement_is_of_everything_up_to_its_delivery(tag: int) -> None:
-    ((channel, method),) = unmarshal(frames.ack(3, tag))
+@given(tags, st.booleans())
+def test_an_acknowledgement_is_of_everything_up_to_its_delivery_or_of_one(tag: int, multiple: bool) -> None:
+    ((channel, method),) = unmarshal(frames.ack(3, tag, multiple=multiple))
     assert isinstance(method, commands.Basic.Ack)
-    assert (channel, method.delivery_tag, method.multiple) == (3, tag, True)
+    assert (channel, method.delivery_tag, method.multiple) == (3, tag, multiple)
 
 
 def test_a_heartbeat_is_one() -> None:
