@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from services.gateway.app import create_app, drain
 from services.gateway.settings import Settings
 from services.settings import load
-from services.telemetry import logger
+from services.telemetry import heed_signals, logger
 
 
 class Server(uvicorn.Server):
@@ -46,12 +46,14 @@ class Server(uvicorn.Server):
 def main() -> None:
     """Run one gateway until SIGTERM or SIGINT."""
     settings = load(Settings)
+    heed_signals()
     app = create_app(settings)
     config = uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
         loop="uvloop",
+        http="services.gateway.doorway:Doorway",
         ws="services.gateway.wire:Wire",
         ws_max_size=settings.ws_max_frame,
         ws_ping_interval=None,

@@ -29,9 +29,11 @@ from services.gateway.calls import (
     command,
     encode_cursor,
     next_cursor,
+    own,
     respond,
     respond_conversation,
     respond_list,
+    shown,
     text_cursor,
     time_cursor,
 )
@@ -181,7 +183,7 @@ async def presence(
     user_ids: Annotated[list[Id], Query(alias="userIds", max_length=limits.WATCHED)] = [],  # noqa: B006 - FastAPI's way
 ) -> Response:
     """Those of these people with whom the caller shares a conversation, and the caller."""
-    wait = take(asyncio.get_running_loop().time(), gateway.buckets_of(caller.user_id).presence)
+    wait = take(asyncio.get_running_loop().time(), gateway.buckets_of(caller).presence)
     if wait > 0:
         raise Refusal(ErrorCode.RATE_LIMITED, retry_after=wait)
     items = await gateway.presence.look(caller.user_id, user_ids)
@@ -227,7 +229,7 @@ async def conversations(
         items, following = await gateway.history.conversations(
             caller.user_id, limit, time_cursor(cursor), archived=archived
         )
-    return respond_list(items, next_cursor(following))
+    return respond_list([shown(caller, item) for item in items], next_cursor(following))
 
 
 @router.get("/conversations/{conversationId}", response_model=Conversation)
@@ -346,7 +348,7 @@ async def send(
     idempotency_key: Annotated[Id | None, Header()] = None,
 ) -> Response:
     """Send without a socket: 201 with the message once it is stored, 200 when it was stored before."""
-    wait = take(asyncio.get_running_loop().time(), gateway.buckets_of(caller.user_id).sends)
+    wait = take(asyncio.get_running_loop().time(), gateway.buckets_of(caller).sends)
     if wait > 0:
         raise Refusal(ErrorCode.RATE_LIMITED, retry_after=wait)
     answer = await gateway.ingress.request(
@@ -363,7 +365,7 @@ async def send(
     )
     async with reading():
         message: Message = await gateway.history.message(conversation_id, str(answer.message_id), caller.user_id)
-    return respond(message, 200 if isinstance(answer, fanout.Reply) else 201)
+    return respond(own(caller, message), 200 if isinstance(answer, fanout.Reply) else 201)
 
 
 @router.get("/conversations/{conversationId}/messages/{messageId}", response_model=Message)
@@ -404,7 +406,7 @@ async def readers(gateway: The, caller: Caller, conversation_id: ConversationId,
 @router.post("/conversations/{conversationId}/read", response_model=ReadState)
 async def mark_read(gateway: The, caller: Caller, conversation_id: ConversationId, body: ReadUpTo) -> Response:
     """Note that the caller has read up to a message; a mark never goes back, nor above the newest message."""
-    wait = take(asyncio.get_running_loop().time(), gateway.buckets_of(caller.user_id).reads)
+    wait = take(asyncio.get_running_loop().time(), gateway.buckets_of(caller).reads)
     if wait > 0:
         raise Refusal(ErrorCode.RATE_LIMITED, retry_after=wait)
     answer = await gateway.ingress.request(

@@ -8,52 +8,77 @@ from functools import partial
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
-from starlette.responses import JSONResponse, Response
 
 from contracts.errors import CloseCode
-from services import health, mongo
+from services import health, mongo, tracing
 from services.amqp import Broker
-from services.gateway import administration, api, message_calls, page, problems, searching
+from services.gateway import (
+    administration,
+    api,
+    email_calls,
+    message_calls,
+    notification_calls,
+    page,
+    problems,
+    push_calls,
+    searching,
+    webhook_calls,
+)
 from services.gateway.auth import Verifier
+from services.gateway.doorway import PATIENCE, Patience
 from services.gateway.egress import Egress
 from services.gateway.history import History
 from services.gateway.ingress import Ingress, new_id
+from services.gateway.notifications import Notifications
 from services.gateway.parts import Gateway
 from services.gateway.profiles import Profiles
 from services.gateway.search import MongoSearch
 from services.gateway.settings import Settings
+from services.gateway.strangers import STRANGERS, Strangers
+from services.gateway.traces import Traces
+from services.gateway.typing import Rounds
+from services.gateway.webhooks import Webhooks
 from services.gateway.websocket import admit, come_back_later
-from services.gateway.wire import DOOR, Door
-from services.telemetry import logger, metrics_response, start_logging
-from services.worker import calm_garbage_collector
+from services.gateway.wire import DOOR
+from services.telemetry import logger, start_logging
+from services.worker import calm_garbage_collector, give_large_blocks_back, serve_health
 
 HOUSEKEEPING = 1.0  # seconds
 
 
 def create_app(settings: Settings) -> FastAPI:
     """The application; its parts start and stop with it."""
+    checks: dict[str, health.Check] = {}
+    told = health.routes(
+        checks, alive=lambda: not app.state.failed.is_set(), draining=lambda: app.state.gateway.draining
+    )
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Door]]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, object]]:
         gateway_id = new_id()
-        start_logging(settings, "gateway", gateway_id)
+        start_logging(settings, "gateway", gateway_id, *tracing.in_logs(settings))
+        traced = tracing.start(settings, "gateway", gateway_id)
         client, database = mongo.connect(settings, f"gateway {gateway_id}")
         broker = Broker(settings.amqp_url, f"gateway {gateway_id}", settings.topology)
         history = History(database)
-        ingress = Ingress(settings, broker, gateway_id)
+        traces = None if traced is None else Traces(traced, settings.traces_ratio, settings.topology)
+        ingress = Ingress(settings, broker, gateway_id, traces)
         gateway = Gateway(
             settings=settings,
             verifier=Verifier(settings),
             broker=broker,
             history=history,
             ingress=ingress,
-            egress=Egress(settings, broker, history, ingress),
+            egress=Egress(settings, broker, history, ingress, traces),
             profiles=Profiles(history, ingress),
             search=MongoSearch(database),
+            notifications=Notifications(database),
+            webhooks=Webhooks(database, history),
+            typing=Rounds(broker),
         )
         app.state.gateway = gateway
         app.state.failed = asyncio.Event()
-        app.state.checks = {"rabbitmq": broker.check, "mongodb": partial(mongo.ping, database)}
+        checks.update(rabbitmq=broker.check, mongodb=partial(mongo.ping, database))
         work = [
             asyncio.create_task(part, name=name)
             for name, part in (
@@ -66,25 +91,49 @@ def create_app(settings: Settings) -> FastAPI:
                 ("housekeeping", keep_house(gateway)),
             )
         ]
+        if settings.http_port is not None:
+            work.append(asyncio.create_task(serve_health(settings.host, settings.http_port, told), name="health"))
         for task in work:
             task.add_done_callback(partial(_died, app))
         calm_garbage_collector()
+        give_large_blocks_back()
         try:
-            yield {DOOR: partial(admit, gateway)}
+            yield {
+                DOOR: partial(admit, gateway),
+                STRANGERS: Strangers(settings.max_unauthenticated, settings.max_unauthenticated_per_address),
+                PATIENCE: Patience(head=settings.auth_timeout, whole=settings.request_timeout),
+            }
         finally:
             gateway.presence.leave()
+            gateway.typing.flush()
             for task in work:
                 task.cancel()
             await asyncio.gather(*work, return_exceptions=True)
             await asyncio.to_thread(client.close)  # says goodbye to a server that may be away
+            if traced is not None:
+                await asyncio.to_thread(traced.close)
             logger().info("stopped")
 
-    app = FastAPI(title="Palabre", lifespan=lifespan, docs_url="/api/docs", openapi_url="/api/openapi.json")
+    app = FastAPI(
+        title="Palabre",
+        lifespan=lifespan,
+        docs_url="/api/docs",
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
+        openapi_url="/api/openapi.json",
+        redirect_slashes=False,  # the way there would be taken from `Host`, which anybody can write
+    )
     problems.install(app)
     app.include_router(api.router)
     app.include_router(administration.router)
     app.include_router(message_calls.router)
     app.include_router(searching.router)
+    app.include_router(notification_calls.router)
+    app.include_router(push_calls.router)
+    app.include_router(push_calls.renewing)
+    app.include_router(email_calls.router)
+    app.include_router(email_calls.links)
+    app.include_router(webhook_calls.router)
     app.include_router(api.development)
     if settings.allowed_origins:
         app.add_middleware(
@@ -96,21 +145,8 @@ def create_app(settings: Settings) -> FastAPI:
             max_age=600,
         )
 
-    @app.api_route("/healthz", methods=["GET", "HEAD"], include_in_schema=False)
-    async def healthz() -> Response:
-        failed = app.state.failed.is_set()
-        return JSONResponse({"alive": not failed}, 500 if failed else 200)
-
-    @app.api_route("/readyz", methods=["GET", "HEAD"], include_in_schema=False)
-    async def readyz() -> Response:
-        if app.state.gateway.draining:
-            return JSONResponse({"ready": False, "missing": {"gateway": "draining"}}, 503)
-        return await health.readiness(app.state.checks)
-
-    @app.get("/metrics", include_in_schema=False)
-    async def metrics() -> Response:
-        return metrics_response()
-
+    if settings.http_port is None:
+        app.router.routes += told
     page.install(app, settings)
     return app
 

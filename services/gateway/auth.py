@@ -1,7 +1,8 @@
-"""Tokens: who is there, and until when. The only place that reads or signs one."""
+"""Tokens: who is there, until when, and what the token allows. The only place that reads one."""
 
 import asyncio
 import hashlib
+import json
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,31 +13,54 @@ import jwt
 
 from contracts import limits
 from contracts.conversation import Profile
+from contracts.email import is_address
 from contracts.errors import ErrorCode, Refusal
 from contracts.message import is_url
+from contracts.scopes import ADMIN, Scope, Scopes, granted
+from services import tokens
 from services.gateway.settings import Settings
 from services.telemetry import logger
 
 ASYMMETRIC = ["RS256", "ES256", "EdDSA"]
-JWKS_TIMEOUT = 3.0
+JWKS_TIMEOUT = 3.0  # seconds for all of it
+JWKS_BYTES = 256 * 1024
 JWKS_AGE = 600.0  # seconds after which the keys are fetched again
 JWKS_RETRY = 10.0  # likewise, while the last fetch failed
 JWKS_PAUSE = 2.0  # seconds between two fetches because of an unknown `kid`
 TOKEN_LENGTH = 8192
-DEVELOPMENT_HOURS = 24
+DEVELOPMENT_LIFETIME = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Somebody whose token was good."""
+    """Somebody whose token was good. `scopes` are those of a service account; None for a person.
+
+    `email` is their address, where whoever signed the token has verified it.
+    """
 
     profile: Profile
     expires_at: datetime
+    scopes: Scopes | None = None
+    email: str | None = None
 
     @property
     def user_id(self) -> str:
         """Their id."""
         return self.profile.user_id
+
+    @property
+    def is_service(self) -> bool:
+        """Whether this is a service account."""
+        return self.scopes is not None
+
+    @property
+    def is_administrator(self) -> bool:
+        """Whether the token allows to lead the whole deployment, which no person's does."""
+        return self.scopes is not None and ADMIN in self.scopes
+
+    def has(self, scope: Scope) -> bool:
+        """Whether the token allows what needs this scope. A person's allows everything."""
+        return self.scopes is None or scope in self.scopes
 
 
 class Verifier:
@@ -80,17 +104,7 @@ class Verifier:
 
     def sign(self, user_id: str, user_name: str) -> str:
         """A development token."""
-        claims = {
-            "sub": user_id,
-            "name": user_name,
-            "iat": datetime.now(UTC),
-            "exp": datetime.now(UTC) + timedelta(hours=DEVELOPMENT_HOURS),
-        }
-        if self._settings.jwt_issuer:
-            claims["iss"] = self._settings.jwt_issuer
-        if self._settings.jwt_audience:
-            claims["aud"] = self._settings.jwt_audience
-        return jwt.encode(claims, self._settings.jwt_secret.get_secret_value(), algorithm="HS256")
+        return tokens.sign(self._settings, user_id, user_name, DEVELOPMENT_LIFETIME)
 
     async def _key(self, kid: str | None) -> Any:
         """The key that a token names.
@@ -128,11 +142,9 @@ class Verifier:
 
     async def _fetch_keys(self) -> None:
         try:
-            async with httpx.AsyncClient(timeout=JWKS_TIMEOUT, follow_redirects=False) as client:
-                response = await client.get(str(self._settings.jwt_jwks_url))
-                response.raise_for_status()
-                keys = jwt.PyJWKSet.from_dict(response.json()).keys
-        except (httpx.HTTPError, jwt.PyJWTError, ValueError, AttributeError, TypeError) as error:
+            async with asyncio.timeout(JWKS_TIMEOUT):
+                keys = jwt.PyJWKSet.from_dict(json.loads(await self._key_set())).keys
+        except Exception as error:  # whatever a strange server made of it
             # The keys that we have are better than none.
             self._fetched = False
             logger().warning("JWKS away", reason=str(error) or type(error).__name__)
@@ -141,6 +153,22 @@ class Verifier:
             self._keys = {key.key_id: key.key for key in keys if key.key_type != "oct"}
             self._fetched = True
         self._tried = time.monotonic()
+
+    async def _key_set(self) -> bytes:
+        """The published text. Raises httpx.HTTPError, and ValueError for none and for one that is too long."""
+        body = bytearray()
+        url = str(self._settings.jwt_jwks_url)
+        async with (
+            httpx.AsyncClient(timeout=JWKS_TIMEOUT, follow_redirects=False) as client,
+            client.stream("GET", url, headers={"Accept-Encoding": "identity"}) as response,
+        ):
+            if response.status_code != httpx.codes.OK:
+                raise ValueError(f"answered {response.status_code}")  # httpx would name the URL, and a password in it
+            async for chunk in response.aiter_raw():
+                body += chunk
+                if len(body) > JWKS_BYTES:
+                    raise ValueError(f"longer than {JWKS_BYTES} bytes")
+        return bytes(body)
 
 
 def development_user_id(user_name: str) -> str:
@@ -152,7 +180,9 @@ def _identity(claims: dict[str, Any]) -> Identity:
     user_id = claims.get("sub", claims.get("userId"))
     if not isinstance(user_id, str) or not 1 <= len(user_id) <= limits.ID_LENGTH:
         raise Refusal(ErrorCode.INVALID_TOKEN, f"The token's sub must have 1 to {limits.ID_LENGTH} characters.")
-    name, picture = claims.get("name"), claims.get("picture")
+    name, picture, scope = claims.get("name"), claims.get("picture"), claims.get("scope")
+    if not isinstance(scope, str | None):
+        raise Refusal(ErrorCode.INVALID_TOKEN, "The token's scope must be a text, its names separated by spaces.")
     for claim in (user_id, name, picture):
         if isinstance(claim, str) and not _writable(claim):
             raise Refusal(ErrorCode.INVALID_TOKEN, "The token holds text that cannot be stored.")
@@ -167,7 +197,15 @@ def _identity(claims: dict[str, Any]) -> Identity:
             avatar=picture if isinstance(picture, str) and is_url(picture) else None,
         ),
         expires_at,
+        granted(scope),
+        _email(claims),
     )
+
+
+def _email(claims: dict[str, Any]) -> str | None:
+    """OpenID Connect Core, section 5.1; some providers say `email_verified` as a text."""
+    address, verified = claims.get("email"), claims.get("email_verified")
+    return address if isinstance(address, str) and is_address(address) and verified in (True, "true") else None
 
 
 def _writable(text: str) -> bool:

@@ -4,9 +4,10 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import orjson
-from fastapi import HTTPException, Request, Response
+from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
 
 from contracts.errors import Refusal
 from contracts.limits import BODY_BYTES
@@ -37,8 +38,8 @@ class StrictRequest(Request):
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
-def strict_route(before: Callable[[Request], Awaitable[None]] | None = None) -> type[APIRoute]:
-    """Routes that read their bodies as above, after `before`, which may refuse the call.
+def strict_route(before: Callable[[Request, str], Awaitable[None]] | None = None) -> type[APIRoute]:
+    """Routes that read their bodies as above, after `before`, which is given the route's path and may refuse the call.
 
     FastAPI would read the body first, also of strangers
     (https://fastapi.tiangolo.com/how-to/custom-request-and-route/).
@@ -51,7 +52,7 @@ def strict_route(before: Callable[[Request], Awaitable[None]] | None = None) -> 
             async def strict(request: Request) -> Response:
                 try:
                     if before is not None:
-                        await before(request)
+                        await before(request, self.path_format)
                     return await handler(StrictRequest(request.scope, request.receive))
                 except (Refusal, HTTPException, RequestValidationError):
                     raise

@@ -13,8 +13,10 @@ from fastapi import Depends, Path, Query, Request, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import StringConstraints
 
-from contracts import limits
+from contracts import limits, scopes
+from contracts.conversation import Conversation
 from contracts.errors import ErrorCode, Refusal
+from contracts.message import Message
 from contracts.shape import Id, Shape
 from services.gateway.auth import Identity
 from services.gateway.history import reading
@@ -36,18 +38,19 @@ async def gateway_of(request: Request) -> Gateway:
 The = Annotated[Gateway, Depends(gateway_of)]
 
 
-async def authenticate(request: Request) -> None:
-    """Find out who calls, from the bearer token (RFC 6750), before anything else is read."""
+async def authenticate(request: Request, path: str) -> None:
+    """Find out who calls, from the bearer token (RFC 6750), and whether it allows it, before anything else is read."""
     gateway: Gateway = request.app.state.gateway
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise Refusal(ErrorCode.NOT_AUTHENTICATED)
     identity = await gateway.verifier.verify(token.strip())
-    wait = take(asyncio.get_running_loop().time(), gateway.buckets_of(identity.user_id).frames)
+    wait = take(asyncio.get_running_loop().time(), gateway.buckets_of(identity).frames)
     if wait > 0:
         raise Refusal(ErrorCode.RATE_LIMITED, retry_after=wait)
-    await gateway.profiles.store(identity.profile)
     request.state.caller = identity
+    scopes.check_call(identity.scopes, request.method, path)
+    await gateway.profiles.store(identity.profile)
 
 
 async def caller_of(
@@ -67,7 +70,18 @@ MessageId = Annotated[Id, Path(alias="messageId")]
 async def respond_conversation(gateway: Gateway, caller: Identity, conversation_id: str, status: int = 200) -> Response:
     """One conversation as the caller sees it now. Raises Refusal NOT_A_MEMBER."""
     async with reading():
-        return respond(await gateway.history.conversation(conversation_id, caller.user_id), status)
+        found: Conversation = await gateway.history.conversation(conversation_id, caller.user_id)
+    return respond(shown(caller, found), status)
+
+
+def shown(caller: Identity, conversation: Conversation) -> Conversation:
+    """A conversation, without what somebody said in it where the caller's token does not allow to read that."""
+    return conversation if caller.has("messages:read") else conversation.model_copy(update={"last_message": None})
+
+
+def own(caller: Identity, message: Message) -> Message:
+    """The caller's own message, likewise without what it quotes."""
+    return message if caller.has("messages:read") else message.model_copy(update={"reply": None})
 
 
 async def check_member(gateway: Gateway, caller: Identity, conversation_id: str) -> None:

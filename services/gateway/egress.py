@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Collection, Coroutine, Iterator
+from collections.abc import Collection, Coroutine, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,7 +12,7 @@ from contracts import fanout, frames
 from contracts.errors import Refusal
 from contracts.message import Message
 from contracts.shape import complaint, now, to_text
-from services.amqp import Broker, Inbox
+from services.amqp import Broker, Channel, Delivery, Inbox
 from services.gateway import metrics
 from services.gateway.changes import Changed
 from services.gateway.changing import Changing
@@ -23,6 +23,7 @@ from services.gateway.presence import Presence
 from services.gateway.reads import Reads
 from services.gateway.recent import Numbered
 from services.gateway.settings import Settings
+from services.gateway.traces import Traces
 from services.gateway.typing import Shown
 from services.gateway.wire import prepare
 from services.telemetry import logger
@@ -42,12 +43,16 @@ MARGIN = timedelta(seconds=10)
 class Egress:
     """Consumes `gateway.<id>`."""
 
-    def __init__(self, settings: Settings, broker: Broker, history: History, ingress: Ingress) -> None:
+    def __init__(
+        self, settings: Settings, broker: Broker, history: History, ingress: Ingress, traces: Traces | None = None
+    ) -> None:
         self._settings = settings
         self._history = history
         self._ingress = ingress
         self._here = ingress.gateway_id
         self._inbox = Inbox()
+        self._wanted = self._concerns_us if traces is None else traces.noticing(self._concerns_us)
+        self._take = self._read if traces is None else traces.delivering(self._read)
         self._notified: OrderedDict[str, None] = OrderedDict()
         self._healing: set[asyncio.Task[None]] = set()
         self.hub = Hub(
@@ -58,6 +63,7 @@ class Egress:
         self.typing = Shown(self.hub, settings.typing_timeout)
         self.reads = Reads(ingress, settings.read_interval)
         self.presence = Presence(settings, broker, history, ingress, self.hub)
+        self._channel: Channel | None = None  # all before what comes on it is known
         self._heard = now()
         topology, gateway_id = settings.topology, ingress.gateway_id
         broker.subscribe(
@@ -72,10 +78,11 @@ class Egress:
         """Until cancelled."""
         while True:
             deliveries = await self._inbox.take(PREFETCH)
+            await self._know_who_left(deliveries)
             metrics.LAG.set(len(self._inbox))
             size = 0
             for delivery in deliveries:
-                self._read(delivery.body)
+                self._take(delivery.body)
                 size += len(delivery.body)
                 if size > BURST_BYTES:
                     await asyncio.sleep(0)
@@ -83,6 +90,15 @@ class Egress:
             self._inbox.ack(deliveries)
             self._heard = now()
             await asyncio.sleep(0)  # let sockets be read and written between two bursts
+
+    async def _know_who_left(self, deliveries: Sequence[Delivery]) -> None:
+        """Before what comes first on another channel: the end of a membership may be among what was not heard."""
+        channel = deliveries[-1].channel
+        while channel is not self._channel:
+            if await self._caught_up():
+                self._channel = channel
+            else:
+                await asyncio.sleep(HEAL_AGAIN)
 
     def _reconnected(self) -> None:
         self.presence.reconnected()
@@ -100,7 +116,7 @@ class Egress:
         # Whatever is wrong with one item, all others go on; the history has what it told of.
         stored: dict[str, list[Numbered]] = {}  # by conversation, not delivered yet
         try:
-            for item, data in fanout.unpack(body, self._concerns_us):
+            for item, data in fanout.unpack(body, self._wanted):
                 try:
                     if isinstance(item, fanout.MessageCreated):
                         self._stored(item, data, stored)
@@ -126,19 +142,25 @@ class Egress:
 
     def _concerns_us(self, header: dict[str, Any]) -> bool:
         """Whether somebody here is to be told. Most of what comes concerns the people of other gateways."""
-        match header.get("kind"):
-            case "message.created":
-                return str(header.get("conversationId")) in self.hub.rooms or header.get("gatewayId") == self._here
-            case "message.updated":
-                ids = header.get("commandIds", ())
-                return str(header.get("conversationId")) in self.hub.rooms or self._ingress.awaits(ids)
-            case "read.updated":
-                here = (
-                    str(header.get("conversationId")) in self.hub.rooms or str(header.get("userId")) in self.hub.users
-                )
-                return here or self._ingress.awaits([str(header.get("commandId"))])
-            case "notification":
-                return not self.hub.users.keys().isdisjoint(header.get("unread", ()))
+        try:
+            match header.get("kind"):
+                case "message.created":
+                    return str(header.get("conversationId")) in self.hub.rooms or header.get("gatewayId") == self._here
+                case "message.updated":
+                    ids = header.get("commandIds", ())
+                    return str(header.get("conversationId")) in self.hub.rooms or self._ingress.awaits(ids)
+                case "read.updated":
+                    here = (
+                        str(header.get("conversationId")) in self.hub.rooms
+                        or str(header.get("userId")) in self.hub.users
+                    )
+                    return here or self._ingress.awaits([str(header.get("commandId"))])
+                case "notification":
+                    return not self.hub.users.keys().isdisjoint(header.get("unread", ()))
+                case "preferences.changed":
+                    return False
+        except TypeError:
+            pass  # not as we write it: whoever checks it will complain
         return True
 
     def _stored(self, item: fanout.MessageCreated, data: bytes, stored: dict[str, list[Numbered]]) -> None:
@@ -237,6 +259,7 @@ class Egress:
                     return
                 until = min(below, above + 1 + HEAL_PORTION)
                 found = await self._history.missed(conversation_id, above, until)
+                await self._remove_absent(self._people([conversation_id]))
         except Refusal:
             await asyncio.sleep(HEAL_AGAIN)
             self.hub.unhealed(conversation_id)
@@ -272,6 +295,7 @@ class Egress:
                     self.hub.give_up_changes(conversation_id, below - 1)
                     return
                 found = await changed(conversation_id, above, below - 1, HEAL_PORTION)
+                await self._remove_absent(self._people([conversation_id]))
         except Refusal:
             await asyncio.sleep(HEAL_AGAIN)
             self.hub.unhealed_changes(conversation_id)
@@ -288,25 +312,41 @@ class Egress:
 
     async def catch_up(self) -> None:
         """Fetch what RabbitMQ did not bring: messages, their changes, and the end of memberships."""
-        for people in _portions({c: {p.user_id for p in room.members} for c, room in self.hub.rooms.items()}):
-            try:
-                async with reading():
+        if not await self._caught_up():
+            await asyncio.sleep(HEAL_AGAIN)
+            self.in_background(self.catch_up())
+
+    async def _caught_up(self) -> bool:
+        try:
+            async with reading():
+                await self._history.read_name()
+                for people in _portions(self._people(self.hub.rooms)):
                     fronts = await self._history.fronts(people)
-                    members = await self._history.members_of(people)
-            except Refusal:
-                logger().warning("history away", rooms=len(self.hub.rooms))
-                await asyncio.sleep(HEAL_AGAIN)
-                self.in_background(self.catch_up())
-                return
-            for conversation_id, front in fronts.items():
-                self.hub.behind(conversation_id, front.seq)
-                self.hub.behind_changes(conversation_id, front.change)
+                    await self._remove_absent(people)
+                    for conversation_id, front in fronts.items():
+                        self.hub.behind(conversation_id, front.seq)
+                        self.hub.behind_changes(conversation_id, front.change)
+        except Refusal:
+            logger().warning("history away", rooms=len(self.hub.rooms))
+            return False
+        return True
+
+    def _people(self, conversation_ids: Iterable[str]) -> dict[str, set[str]]:
+        """Who is in these rooms now."""
+        rooms = {c: room for c in conversation_ids if (room := self.hub.rooms.get(c)) is not None}
+        return {c: {person.user_id for person in room.members} for c, room in rooms.items()}
+
+    async def _remove_absent(self, people: dict[str, set[str]]) -> None:
+        """End memberships whose end was not heard. Between reading messages and telling them: whoever was removed before
+        one of them is found."""
+        if people:
+            members = await self._history.members_of(people)
             for conversation_id, users in people.items():
                 self._remove(conversation_id, users - members[conversation_id])
 
     async def _catch_up_reads(self, since: datetime) -> None:
         """Tell what was read since then in the rooms of this gateway; whoever knows it already learns nothing new."""
-        for people in _portions({c: {p.user_id for p in room.members} for c, room in self.hub.rooms.items()}):
+        for people in _portions(self._people(self.hub.rooms)):
             try:
                 async with reading():
                     marks = await self._history.read_since(list(people), since)

@@ -57,6 +57,13 @@ class History:
         self._profile = Gathered(self._read_profiles)
         self._pins = database[collections.PINS.name]
         self._audit = database[collections.AUDIT.name]
+        self._histories = database[collections.HISTORY.name]
+        self.name: str | None = None  # as it was read last; None for one that no backup began
+
+    async def read_name(self) -> None:
+        """Know which history this is."""
+        document = await self._histories.find_one({"_id": collections.HISTORY_ID})
+        self.name = document["name"] if document else None
 
     # --------------------------------------------------------------------------------------------- messages
 
@@ -313,6 +320,7 @@ class History:
                     unread_mentions=mentions.get(conversation_id, 0),
                     members=shown,
                     member_count=await self._memberships.count_documents({"conversationId": conversation_id}),
+                    role=mine[conversation_id]["role"],
                     muted=mine[conversation_id]["muted"],
                     archived=is_archived(
                         mine[conversation_id].get("archivedSeq"), mine[conversation_id]["muted"], head

@@ -111,6 +111,11 @@ class Hub:
         room = self.rooms.setdefault(conversation_id, Room())
         room.joining[connection] = Joining(since=room.changes.last)
 
+    def is_joining(self, connection: Connection, conversation_id: str) -> bool:
+        """Whether a join that was begun goes on: it has not left, nor been removed."""
+        room = self.rooms.get(conversation_id)
+        return room is not None and connection in room.joining
+
     def finish_join(self, connection: Connection, conversation_id: str, head: int, change: int) -> "Join":
         """The replay, which ended with `head` and has all changes up to `change`, is sent: send what was held above
         these, and be live.
@@ -237,6 +242,9 @@ class Hub:
         resync = frames.Resync(conversation_id=conversation_id, from_seq=room.last + 1)
         for connection in list(room.members):
             connection.outbox.send(resync)
+        for joining in room.joining.values():
+            # What is held now has a hole above it: without it, the join sees that it has to read on.
+            joining.held = [item for item in joining.held if isinstance(item, Changed)]
         room.last = max(room.last, head)
         room.recent = None
         self._advance(conversation_id, room)

@@ -19,12 +19,13 @@ from typing import NamedTuple
 import uuid_utils
 
 from contracts import commands, fanout, lines, shape
-from contracts.commands import AnyCommand
+from contracts.commands import AnyCommand, NotifierCommand
 from contracts.errors import ErrorCode, Refusal
 from contracts.limits import BATCH_BYTES, BATCH_COMMANDS
 from services.amqp import Broker, BrokerAway, Outgoing, Unroutable
 from services.gateway import metrics
 from services.gateway.settings import Settings
+from services.gateway.traces import Traces
 from services.telemetry import logger
 
 Answer = fanout.Reply | fanout.MessageCreated
@@ -40,6 +41,7 @@ class Pending:
 
     answered: Callable[[Answer | Refusal], None]
     deadline: float
+    size: int  # bytes of its JSON
     handed_over: bool = False
 
 
@@ -57,18 +59,20 @@ class Queued(NamedTuple):
 
     @property
     def partition(self) -> str:
-        """Whose order it belongs to."""
+        """Whose order it belongs to; for the notifier, the verb."""
         return self.routing_key.rpartition(".")[2]
 
 
 class Ingress:
     """Publishes commands, and gives up those that are not answered in time."""
 
-    def __init__(self, settings: Settings, broker: Broker, gateway_id: str) -> None:
+    def __init__(self, settings: Settings, broker: Broker, gateway_id: str, traces: Traces | None = None) -> None:
         self._settings = settings
         self._broker = broker
         self._gateway_id = gateway_id
+        self._traces = traces
         self._pending: dict[str, Pending] = {}  # in the order of their deadlines, since all have the same time
+        self._pending_bytes = 0
         self._queue: deque[Queued] = deque()
         self._some = asyncio.Event()
 
@@ -90,21 +94,26 @@ class Ingress:
         """This gateway, for a connection or (None) for REST."""
         return commands.Origin(gateway_id=self._gateway_id, connection_id=connection_id)
 
-    def submit(self, command: AnyCommand, answered: Callable[[Answer | Refusal], None]) -> None:
+    def submit(self, command: AnyCommand | NotifierCommand, answered: Callable[[Answer | Refusal], None]) -> None:
         """Hand a command over; `answered` is called once, with its answer or a refusal.
 
         Raises:
             Refusal: UNAVAILABLE, when too many wait already.
         """
-        if len(self._pending) >= self._settings.max_pending:
+        settings = self._settings
+        if len(self._pending) >= settings.max_pending or self._pending_bytes >= settings.max_pending_bytes:
             raise Refusal(ErrorCode.UNAVAILABLE, "Too many requests wait for their answer.")
-        routing_key = commands.routing_key(command, self._settings.partitions)
-        self._queue.append(Queued(command.id, routing_key, command.encode()))
+        routing_key = commands.routing_key(command, settings.partitions)
+        line = command.encode()
+        if self._traces is not None and self._traces.samples(command.id):
+            line, answered = self._traces.begin(command, routing_key, line, answered)
+        self._queue.append(Queued(command.id, routing_key, line))
         self._some.set()
-        self._pending[command.id] = Pending(answered, time.monotonic() + self._settings.send_timeout)
+        self._pending[command.id] = Pending(answered, time.monotonic() + settings.send_timeout, len(line))
+        self._pending_bytes += len(line)
         metrics.PENDING.set(len(self._pending))
 
-    async def request(self, command: AnyCommand) -> Answer:
+    async def request(self, command: AnyCommand | NotifierCommand) -> Answer:
         """Submit, and wait for the answer.
 
         Raises:
@@ -128,10 +137,9 @@ class Ingress:
 
     def answer(self, command_id: str, answer: Answer) -> None:
         """An answer came, from the fan-out or by reply; a second one for the same command is dropped."""
-        pending = self._pending.pop(command_id, None)
+        pending = self._no_longer_pending(command_id)
         if pending is None:
             return
-        metrics.PENDING.set(len(self._pending))
         if isinstance(answer, fanout.Reply) and answer.code is not None:
             pending.answered(Refusal(answer.code, answer.detail))
         else:
@@ -167,11 +175,18 @@ class Ingress:
                     break
                 late.append(command_id)
             for command_id in late:
-                pending = self._pending.pop(command_id)
-                pending.answered(Refusal(ErrorCode.TIMEOUT if pending.handed_over else ErrorCode.UNAVAILABLE))
+                if (gone := self._no_longer_pending(command_id)) is not None:
+                    gone.answered(Refusal(ErrorCode.TIMEOUT if gone.handed_over else ErrorCode.UNAVAILABLE))
             if late:
-                metrics.PENDING.set(len(self._pending))
                 logger().warning("commands given up", count=len(late))
+
+    def _no_longer_pending(self, command_id: str) -> Pending | None:
+        """Whoever waits for this command, for the last time."""
+        pending = self._pending.pop(command_id, None)
+        if pending is not None:
+            self._pending_bytes -= pending.size
+            metrics.PENDING.set(len(self._pending))
+        return pending
 
     async def _publish_round(self) -> int:
         """Everything that waits, in one write; returns how many. What could not be published goes back to the head."""
@@ -182,7 +197,7 @@ class Ingress:
             # Whatever is wrong with these, those behind them go on.
             logger().exception("commands failed", count=sum(map(len, parts)))
             for queued in itertools.chain.from_iterable(parts):
-                pending = self._pending.pop(queued.id, None)
+                pending = self._no_longer_pending(queued.id)
                 if pending is not None:
                     pending.answered(Refusal(ErrorCode.INTERNAL))
             return 0
@@ -225,6 +240,8 @@ class Ingress:
             return parts
         for part in parts:
             metrics.COMMAND_BATCH.observe(len(part))
+        if self._traces is not None:
+            self._traces.sent(queued.id for queued in itertools.chain.from_iterable(parts))
         return []
 
 

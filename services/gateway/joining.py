@@ -13,6 +13,8 @@ from services.gateway.recent import Numbered
 from services.gateway.wire import prepare
 from services.mongo import Front
 
+PORTION = 200  # messages of a replay that are read at once: what a slow client has not taken yet is not held for it
+
 
 class Joiner(Connection, Protocol):
     """A connection, and whether it has ended meanwhile."""
@@ -41,8 +43,9 @@ async def join(gateway: Gateway, joiner: Joiner, frame: frames.JoinConversation)
             remembered = hub.recent(conversation_id, above, head) if above < head else ([], change)
             if remembered is None:
                 # Read after the number of the last change was, so they have it.
-                messages = await history.replay(conversation_id, above, head)
-                hub.remember(conversation_id, above, messages, change)
+                messages = await history.replay(conversation_id, above, min(head, above + PORTION))
+                if head <= above + PORTION:
+                    hub.remember(conversation_id, above, messages, change)
             else:
                 messages, change = remembered[0], min(change, remembered[1])
         first = messages[0].seq if messages else None
@@ -58,8 +61,13 @@ async def join(gateway: Gateway, joiner: Joiner, frame: frames.JoinConversation)
         )
         held = Front(frame.after_seq or 0, change if frame.after_change is None else frame.after_change)
         while not done and not joiner.gone:
-            await _replay(joiner, messages)
+            await _replay(gateway, joiner, conversation_id, messages)
             replayed += len(messages)
+            while messages and (last := messages[-1].seq) < head and not joiner.gone:
+                async with reading():
+                    messages = await history.replay(conversation_id, last, min(head, last + PORTION))
+                await _replay(gateway, joiner, conversation_id, messages)
+                replayed += len(messages)
             await _replay_changes(gateway, joiner, conversation_id, held, change)
             held = Front(head, change)
             match hub.finish_join(joiner, conversation_id, head, change):
@@ -83,11 +91,14 @@ async def join(gateway: Gateway, joiner: Joiner, frame: frames.JoinConversation)
     return replayed
 
 
-async def _replay(joiner: Joiner, messages: Sequence[Numbered]) -> None:
+async def _replay(gateway: Gateway, joiner: Joiner, conversation_id: str, messages: Sequence[Numbered]) -> None:
+    """Raises Refusal: NOT_A_MEMBER, when the membership ended while the client took its time."""
     metrics.frames_out("new_message").inc(len(messages))
     for message in messages:
         if joiner.outbox.half_full:
             await joiner.outbox.taken()
+            if not gateway.hub.is_joining(joiner, conversation_id):
+                raise Refusal(ErrorCode.NOT_A_MEMBER)
         joiner.outbox.write(framed(message, joiner))
 
 

@@ -36,12 +36,22 @@ class Buckets:
     searches: Bucket
 
     @classmethod
-    def of(cls, settings: Settings, now: float) -> "Buckets":
-        """Full buckets."""
+    def of(cls, settings: Settings, now: float, *, service: bool = False) -> "Buckets":
+        """Full buckets, of a person or of a service account."""
 
         def bucket(rate: float, burst: float) -> Bucket:
             return Bucket(rate if settings.rate_limits else 0.0, burst, burst, now)
 
+        if service:
+            return cls(
+                bucket(settings.limit_service_frames, settings.limit_service_frames_burst),
+                bucket(settings.limit_service_sends, settings.limit_service_sends_burst),
+                bucket(settings.limit_service_changes, settings.limit_service_changes_burst),
+                bucket(settings.rate_typing, settings.rate_typing_burst),
+                bucket(settings.rate_reads, settings.rate_reads_burst),
+                bucket(settings.rate_presence, settings.rate_presence_burst),
+                bucket(settings.limit_service_searches, settings.limit_service_searches_burst),
+            )
         return cls(
             bucket(settings.rate_frames, settings.rate_frames_burst),
             bucket(settings.rate_sends, settings.rate_sends_burst),

@@ -23,6 +23,7 @@ from services.gateway.calls import (
     check_member,
     command,
     next_cursor,
+    own,
     respond,
     respond_list,
     time_cursor,
@@ -143,10 +144,10 @@ async def _react(
 
 async def _respond(gateway: Gateway, caller: Identity, conversation_id: Id, message_id: Id) -> Response:
     async with reading():
-        return respond(await gateway.history.message(conversation_id, message_id, caller.user_id))
+        return respond(own(caller, await gateway.history.message(conversation_id, message_id, caller.user_id)))
 
 
 def _limit(gateway: Gateway, caller: Identity) -> None:
-    wait = take(asyncio.get_running_loop().time(), gateway.buckets_of(caller.user_id).changes)
+    wait = take(asyncio.get_running_loop().time(), gateway.buckets_of(caller).changes)
     if wait > 0:
         raise Refusal(ErrorCode.RATE_LIMITED, retry_after=wait)

@@ -11,6 +11,9 @@ FRAMES_IN = Counter("palabre_gateway_frames_in_total", "Frames received, by type
 FRAMES_OUT = Counter("palabre_gateway_frames_out_total", "Frames sent, by type", ["type"])
 REFUSALS = Counter("palabre_gateway_refusals_total", "Refusals, by code", ["code"])
 CLOSES = Counter("palabre_gateway_closes_total", "Sockets closed by the gateway, by code", ["code"])
+CUT_OFF = Counter(
+    "palabre_gateway_strangers_cut_off_total", "Connections cut before they authenticated, to make room for others"
+)
 STORED = Histogram("palabre_gateway_send_to_stored_seconds", "From a send to its message_sent", buckets=SECONDS)
 DELIVERED = Histogram(
     "palabre_gateway_stored_to_delivered_seconds",

@@ -118,9 +118,10 @@ def _security(settings: Settings) -> dict[str, str]:
         "base-uri": "'none'",
         "form-action": "'none'",
         "frame-ancestors": " ".join(settings.web_host_origins) or "'none'",
-        # The page never parses HTML: no script may turn a text into an element.
+        # The page never parses HTML: no script may turn a text into an element. Nor into a script, but for the
+        # address of the service worker (web/src/lib/push.ts).
         "require-trusted-types-for": "'script'",
-        "trusted-types": "'none'",
+        "trusted-types": "palabre-worker",
     }
     return {
         "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in policy.items()),

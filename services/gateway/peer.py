@@ -6,10 +6,9 @@ from collections.abc import Coroutine
 from datetime import UTC, datetime
 from typing import Any
 
-from contracts import commands, fanout, frames
+from contracts import commands, fanout, frames, scopes
 from contracts.errors import CloseCode, ErrorCode, Refusal
 from contracts.shape import now
-from services.amqp import Outgoing
 from services.gateway import metrics
 from services.gateway.auth import Identity
 from services.gateway.history import reading
@@ -218,18 +217,23 @@ class Peer:
         if not self.user_id:
             self._until.cancel()  # in time; what takes long from here on is not the client's fault
         identity = await self._gateway.verifier.verify(frame.token)
+        self._wire.known()
         if self.user_id and identity.user_id != self.user_id:
             raise Refusal(ErrorCode.INVALID_TOKEN, "A connection belongs to one user for its life.")
+        scopes.check_frame(identity.scopes, frame.type)
+        if (before := self._session.identity) is not None and identity.scopes != before.scopes:
+            raise Refusal(ErrorCode.INVALID_TOKEN, "A connection keeps the scopes of its first token.")
         # Before anything is told to this connection, so that `authenticated` comes first.
         await self._gateway.profiles.store(identity.profile)
         if self.gone:
             return
         first = not self.user_id
-        hub, most = self._gateway.hub, self._gateway.settings.max_connections_per_user
+        hub, settings = self._gateway.hub, self._gateway.settings
+        most = settings.limit_service_connections if identity.is_service else settings.max_connections_per_user
         if first and 0 < most <= len(hub.users.get(identity.user_id, ())):
             self.close(CloseCode.TOO_MANY_CONNECTIONS, "too many connections of this user")
             return
-        self._session.authenticated(identity, self._gateway.buckets_of(identity.user_id))
+        self._session.authenticated(identity, self._gateway.buckets_of(identity))
         if first:
             self.user_id = identity.user_id
             hub.add(self)
@@ -243,6 +247,7 @@ class Peer:
                 connection_id=self.id,
                 heartbeat_interval_ms=int(self._gateway.settings.heartbeat_interval * 1000),
                 expires_at=identity.expires_at,
+                history=self._gateway.history.name,
             )
         )
         logger().info("authenticated", connection=self.id, user=identity.user_id, renewed=not first)
@@ -331,9 +336,7 @@ class Peer:
             user_name=identity.profile.user_name,
             active=active,
         )
-        exchange = self._gateway.settings.topology.fanout.name
-        body = fanout.pack([(item, fanout.NULL)])
-        self._gateway.broker.tell(Outgoing(exchange, "", body, persistent=False))
+        self._gateway.typing.tell(item)
 
     def _log_refused(self, refused: Refused) -> None:
         frame = refused.frame

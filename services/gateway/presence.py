@@ -24,11 +24,11 @@ from services.gateway import metrics
 from services.gateway.history import History, reading
 from services.gateway.hub import Connection, Hub
 from services.gateway.ingress import Answer, Ingress, new_id
-from services.gateway.leases import Leases, merged
 from services.gateway.session import error_frame
 from services.gateway.settings import Settings
 from services.gateway.watching import Watching
 from services.gateway.wire import prepare
+from services.leases import Leases, merged
 from services.telemetry import logger
 
 T = TypeVar("T")
@@ -347,7 +347,7 @@ class Presence:
 
     def _publish(self, item: fanout.Presence, to: str | None = None) -> None:
         topology = self._broker.topology
-        exchange, key = (topology.fanout, "") if to is None else (topology.replies, to)
+        exchange, key = (topology.presence, "") if to is None else (topology.replies, to)
         metrics.PRESENCE.inc()
         self._broker.tell(Outgoing(exchange.name, key, fanout.pack([(item, fanout.NULL)]), persistent=False))
 

@@ -37,6 +37,9 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 }
 
 
+MEDIA_TYPE = "application/problem+json"
+
+
 def failure(error: Exception) -> JSONResponse:
     """What went wrong on our side is for the log; the caller learns that it did."""
     logger().error("call failed", exc_info=error)
@@ -53,11 +56,23 @@ def problem(status: int, code: ErrorCode, detail: str, headers: dict[str, str] |
         "detail": detail,
         "code": code,
     }
-    return JSONResponse(body, status, headers, media_type="application/problem+json")
+    return JSONResponse(body, status, headers, media_type=MEDIA_TYPE)
 
 
 def install(app: FastAPI) -> None:
-    """Answer every refusal and failure of this application with a problem."""
+    """Answer every refusal and failure of this application with a problem, and describe it so."""
+    describe = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        """FastAPI describes all answers under the media type of the good ones."""
+        if app.openapi_schema is None:
+            for calls in describe()["paths"].values():
+                for response in (call["responses"][status] for call in calls.values() for status in PROBLEMS):
+                    response["content"] = {MEDIA_TYPE: response["content"].pop("application/json")}
+        return describe()
+
+    # https://fastapi.tiangolo.com/how-to/extending-openapi/
+    app.openapi = openapi  # type: ignore[method-assign]
 
     @app.exception_handler(Refusal)
     async def refused(request: Request, refusal: Refusal) -> JSONResponse:

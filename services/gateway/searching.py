@@ -48,7 +48,7 @@ async def find(
     if len(words) > limits.QUERY_WORDS:
         raise InvalidField(f"q: at most {limits.QUERY_WORDS} words")
     place: tuple[datetime, str] | None = time_cursor(cursor)
-    wait = take(asyncio.get_running_loop().time(), gateway.buckets_of(caller.user_id).searches)
+    wait = take(asyncio.get_running_loop().time(), gateway.buckets_of(caller).searches)
     if wait > 0:
         raise Refusal(ErrorCode.RATE_LIMITED, retry_after=wait)
     query = search.Query(words, conversation_id, sender_id, _utc("after", after), _utc("before", before))

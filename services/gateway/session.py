@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
-from contracts import frames, limits
+from contracts import frames, limits, scopes
 from contracts.errors import CloseCode, ErrorCode, Refusal
 from contracts.shape import complaint
 from services.gateway import metrics
@@ -45,6 +45,8 @@ class Session:
 
     def authenticated(self, identity: Identity, shared: Buckets) -> None:
         """The token was good. `shared` are the buckets of all this user's connections."""
+        if identity.is_service and self.identity is None:
+            self._buckets = Buckets.of(self._settings, self._buckets.frames.at, service=True)
         self.identity = identity
         self._shared = shared
 
@@ -75,6 +77,11 @@ class Session:
             frame = frames.CLIENT_FRAMES[kind].model_validate(body)
         except ValidationError as error:
             return self._malformed(kind, body, error, request_id)
+        if self.identity is not None and self.identity.scopes is not None:
+            try:
+                scopes.check_frame(self.identity.scopes, kind)
+            except Refusal as refusal:
+                return _refused(frame, refusal)
         return self._judge(frame, now)
 
     def _malformed(self, kind: str, body: dict[str, Any], error: ValidationError, request_id: str | None) -> Refused:
@@ -220,6 +227,12 @@ def error_frame(refusal: Refusal, request_id: str | None = None, conversation_id
         conversation_id=conversation_id,
         retry_after_ms=None if refusal.retry_after is None else int(refusal.retry_after * 1000) + 1,
     )
+
+
+def _refused(frame: frames.ClientFrame, refusal: Refusal) -> Refused:
+    if isinstance(frame, frames.SendMessage):
+        return Refused(message_error(frame, refusal))
+    return Refused(error_frame(refusal, frame.request_id, getattr(frame, "conversation_id", None)))
 
 
 def _error(

@@ -7,9 +7,13 @@ then come to the receiver directly. So neither opening a socket nor an open one 
 nothing would be used, is not walked through. Every other path takes uvicorn's way into the application.
 uvicorn is told to use this class by its import path (`ws="services.gateway.wire:Wire"`); the door comes to it in the
 lifespan's state.
+
+A peer may send anything. What it sends is kept only up to the bounds of one message, and whatever it does, or leaves
+undone, its connection ends within `CLOSE_TIMEOUT` of our wish to end it.
 """
 
 import asyncio
+import codecs
 import struct
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, cast
@@ -18,11 +22,15 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.datastructures import Headers
 from websockets.frames import Frame
 from websockets.http11 import Request
+from websockets.protocol import State
+
+from services.gateway.strangers import STRANGERS, Strangers
 
 CLOSE_TIMEOUT = 5.0  # seconds for the peer to take a close frame before the connection is cut
 PATH = "/ws/chat"
 DOOR = "palabre.door"  # in the lifespan's state: a `Door`
-PINGS = 1000
+CONTROLS = 1000  # pings and pongs of a peer in one interval of the heartbeat
+FRAGMENTS = 1024  # of one message: its bytes are bounded, but pieces of none are not
 PONG_BYTES = 64 * 1024  # that may wait when a ping is answered
 
 
@@ -67,9 +75,33 @@ class Wire(WebSocketsSansIOProtocol):
 
     _beat: asyncio.TimerHandle | None = None
     _unanswered = 0
-    _pings = 0  # of the peer, since our last one
+    _controls = 0  # of the peer, since our last ping
     _flood_code = 1008
     _receiver: Receiver | None = None
+    _message: bytearray | None = None  # what has come of a message in pieces
+    _pieces = 0
+    _decoder: codecs.IncrementalDecoder | None = None
+    _strangers: Strangers
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A handshake has come."""
+        super().connection_made(transport)
+        self._strangers = self.app_state[STRANGERS]
+        self._strangers.came(self, self.client, self.transport.abort)
+
+    def known(self) -> None:
+        """It is known who this is."""
+        self._strangers.left(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes came."""
+        super().data_received(data)
+        if self.conn.handshake_exc is not None and not self.close_sent:
+            # The handshake cannot be read, or is too long; uvicorn would leave it at that.
+            self.handshake_complete = self.close_sent = True
+            self.transport.write(b"".join(self.conn.data_to_send()))
+            self.transport.close()
+            self._cut_in_time()
 
     def handle_connect(self, event: Request) -> None:
         """Answer the handshake."""
@@ -100,6 +132,50 @@ class Wire(WebSocketsSansIOProtocol):
         self._receiver = receiver
         self.queue = cast(Any, _Events(receiver))
 
+    def handle_text(self, event: Frame) -> None:
+        """A text message, or its first piece."""
+        if event.fin or self._receiver is None:
+            super().handle_text(event)
+            return
+        self.curr_msg_data_type = "text"
+        self._begin(event)
+
+    def handle_bytes(self, event: Frame) -> None:
+        """A binary message, or its first piece."""
+        if event.fin or self._receiver is None:
+            super().handle_bytes(event)
+            return
+        self.curr_msg_data_type = "bytes"
+        self._begin(event)
+
+    def _begin(self, event: Frame) -> None:
+        self._message, self._pieces = bytearray(), 0
+        text = self.curr_msg_data_type == "text"
+        self._decoder = codecs.getincrementaldecoder("utf-8")() if text else None
+        self.handle_cont(event)
+
+    def handle_cont(self, event: Frame) -> None:
+        """A piece of a message. A text that is none is refused at the first piece that shows it."""
+        if self._receiver is None:
+            super().handle_cont(event)
+            return
+        if self._message is None:
+            return  # of one that was refused
+        self._pieces += 1
+        if self._pieces > FRAGMENTS:
+            self._refuse(1009, "too many fragments")
+            return
+        try:
+            if self._decoder is not None:
+                self._decoder.decode(event.data, final=event.fin)
+        except UnicodeDecodeError:
+            self._refuse(1007, "not UTF-8")
+            return
+        self._message += event.data
+        if event.fin:
+            self.frames, self._message = [bytes(self._message)], None
+            self.send_receive_event_to_app()
+
     def send_receive_event_to_app(self) -> None:
         """A whole message came. A receiver takes it at once; uvicorn would stop reading after each."""
         if self._receiver is None:
@@ -114,10 +190,49 @@ class Wire(WebSocketsSansIOProtocol):
         try:
             text = data.decode()
         except UnicodeDecodeError:
-            self.conn.send_close(1007)
-            self.handle_parser_exception()
+            self._refuse(1007, "not UTF-8")
             return
         self._receiver.received(text)
+
+    def _refuse(self, code: int, reason: str) -> None:
+        """Fail the connection (RFC 6455, section 7.1.7), unless it ends already."""
+        self._message = None
+        if self.close_sent:
+            return
+        self.conn.fail(code, reason)
+        self.handle_parser_exception()
+
+    def handle_parser_exception(self) -> None:
+        """The peer does not keep to the protocol: it is told why, and read no more.
+
+        What it has sent meanwhile is thrown away, not left unread: then TCP would throw away what we have told.
+        """
+        if self.close_sent:
+            return
+        closing = self.conn.close_sent
+        assert closing is not None
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": closing.code, "reason": closing.reason})
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        if self.read_paused:
+            self.read_paused = False
+            self.transport.resume_reading()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        else:
+            self.transport.close()
+        self._cut_in_time()
+
+    def handle_close(self, event: Frame) -> None:
+        """The peer closes, or answers our close."""
+        super().handle_close(event)
+        self.close_sent = True  # nothing may follow
+        self._cut_in_time()
+
+    def _cut_in_time(self) -> None:
+        # A closing transport waits until everything is written: for ever, for a peer that reads nothing.
+        if self.close_timer is None:
+            self.close_timer = self.loop.call_later(CLOSE_TIMEOUT, self.transport.abort)
 
     def pause(self) -> None:
         """Read no more until `resume`: the receiver has enough to do."""
@@ -139,7 +254,8 @@ class Wire(WebSocketsSansIOProtocol):
     @property
     def is_open(self) -> bool:
         """Whether frames can be written."""
-        return self.handshake_complete and not self.close_sent and not self.transport.is_closing()
+        # Its state, too: the end may have come with what is handled just now.
+        return self.conn.state is State.OPEN and not self.close_sent and not self.transport.is_closing()
 
     def write(self, frames: Sequence[bytes]) -> None:
         """Write prepared frames."""
@@ -167,20 +283,19 @@ class Wire(WebSocketsSansIOProtocol):
         if self.read_paused:
             self.read_paused = False
             self.transport.resume_reading()
-        # abort, not close: a peer that reads nothing would keep its buffer for ever.
-        self.close_timer = self.loop.call_later(CLOSE_TIMEOUT, self.transport.abort)
+        self._cut_in_time()
 
     def start_heartbeat(self, interval: float, lost_code: int, flood_code: int) -> None:
         """Ping each `interval` seconds; close with `lost_code` when two pings in a row were not answered.
 
-        A peer that itself sends more than `PINGS` of them in an interval is closed with `flood_code`.
+        A peer that itself sends more than `CONTROLS` pings and pongs in an interval is closed with `flood_code`.
         """
         self._flood_code = flood_code
 
         def beat() -> None:
             if not self.is_open:
                 return
-            self._pings = 0
+            self._controls = 0
             if self._unanswered >= 2:
                 self.close(lost_code, "no heartbeat")
                 return
@@ -193,19 +308,29 @@ class Wire(WebSocketsSansIOProtocol):
 
     def handle_ping(self) -> None:
         """Answer, but not a flood: whoever reads no pongs needs none, and nobody needs a thousand."""
+        if not self.close_sent and not self.is_open:
+            return  # the pong goes with the answer to the close that came behind
         pongs = b"".join(self.conn.data_to_send())
-        self._pings += 1
-        if self._pings > PINGS:
-            self.close(self._flood_code, "too many pings")
-        elif self.waiting <= PONG_BYTES:
+        if self.close_sent:
+            return
+        if not self._flooded() and self.waiting <= PONG_BYTES:
             self.transport.write(pongs)
 
     def handle_pong(self, event: Frame) -> None:
         """Any pong shows that the peer is there."""
         self._unanswered = 0
+        self._flooded()
+
+    def _flooded(self) -> bool:
+        self._controls += 1
+        if self._controls <= CONTROLS:
+            return False
+        self.close(self._flood_code, "too many pings")
+        return True
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Also end the heartbeat."""
+        """The end."""
+        self._strangers.left(self)
         if self._beat is not None:
             self._beat.cancel()
         super().connection_lost(exc)

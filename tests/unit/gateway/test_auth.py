@@ -1,9 +1,12 @@
 """Tokens signed with the keys of a published set; the set is served by a real HTTP server on loopback."""
 
 import asyncio
+import base64
+import gzip
 import json
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import jwt
 import pytest
@@ -98,6 +101,72 @@ async def test_many_who_come_at_once_share_one_fetch() -> None:
         hang_up.set()
         assert set(await asyncio.gather(*waiting)) == {ErrorCode.UNAVAILABLE}
         assert fetches == 1
+
+
+DROPS = b"HTTP/1.1 200 OK\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("head", "again"),
+    [
+        (DROPS, b" "),
+        (DROPS, b" " * 2**16),
+        (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n", gzip.compress(b" " * 2**24)),
+        (b"HTTP/1.1 200 OK\r\n", b"X: x\r\n"),
+        (DROPS + b"[" * 100_000, None),
+        (DROPS + b"[]", None),
+        (DROPS + b'{"keys": 1}', None),
+        (DROPS + b'{"keys": [{"kty": "RSA", "n": 1, "e": {}}]}', None),
+        (b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:9/\r\n\r\n", None),
+        (b"HTTP/1.1 500 No\r\n\r\n", None),
+        (b"220 smtp.example ESMTP\r\n", None),
+        (b"", None),
+    ],
+    ids=[
+        "drop by drop",
+        "without end",
+        "compressed",
+        "headers without end",
+        "nested",
+        "a list",
+        "no list",
+        "no keys",
+        "elsewhere",
+        "failing",
+        "not HTTP",
+        "nothing",
+    ],
+)
+async def test_whatever_stands_in_for_a_key_set_is_given_up(
+    head: bytes, again: bytes | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever waits for it is told to come back, and a gateway neither waits nor reads for ever."""
+    monkeypatch.setattr(auth, "JWKS_TIMEOUT", 0.5)
+    done = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(head)
+        with suppress(ConnectionError):
+            while again is not None and not done.is_set():
+                writer.write(again)
+                await writer.drain()
+                await asyncio.sleep(0.01)
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        verifier = Verifier(Settings(jwt_jwks_url=f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/jwks"))
+        try:
+            assert await refused(verifier, token(KEY)) is ErrorCode.UNAVAILABLE
+        finally:
+            done.set()
+
+
+@pytest.mark.parametrize("part", [b"[" * 5000, b'{"a":' * 1200], ids=["lists", "objects"])
+async def test_a_token_that_is_nested_without_end_is_no_failure_of_ours(verifier: Verifier, part: bytes) -> None:
+    nested = base64.urlsafe_b64encode(part).decode().rstrip("=")
+    assert await refused(verifier, f"{nested}.{nested}.x") is ErrorCode.INVALID_TOKEN
+    assert await refused(Verifier(Settings(auth_dev=True)), f"{nested}.{nested}.x") is ErrorCode.INVALID_TOKEN
 
 
 @pytest.mark.parametrize("text", ["a\0b", "\ud800"], ids=["nul", "surrogate"])

@@ -258,6 +258,21 @@ def test_a_join_that_takes_long_in_a_busy_room_reads_on() -> None:
     assert late.seqs == [HELD + 1]
 
 
+def test_a_join_during_which_a_hole_is_given_up_reads_on() -> None:
+    hub = Hub(Holes(), Holes())
+    joined(hub, "one", 0)
+    late = FakeConnection("late")
+    hub.add(late)
+    hub.begin_join(late, "c")
+    hub.message("c", message(1))
+    hub.behind("c", 2)
+    hub.give_up("c", 2)
+    assert hub.finish_join(late, "c", 0, 0) is Join.BEHIND
+    assert hub.finish_join(late, "c", 2, 0) is Join.DONE
+    hub.message("c", message(3))
+    assert late.seqs == [3]
+
+
 def test_what_a_join_has_read_and_what_came_after_is_remembered_for_the_next() -> None:
     hub = Hub(Holes(), Holes())
     joined(hub, "one", 3)

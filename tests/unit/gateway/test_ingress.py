@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, cast
 
+import pytest
+
 from contracts import lines
 from contracts.commands import SendMessage
 from contracts.errors import ErrorCode, Refusal
@@ -62,3 +64,27 @@ async def test_a_partition_without_a_queue_costs_the_others_nothing() -> None:
     assert all(isinstance(answer, Reply) for answer in answers.values())
     assert [c.id for c in sent if c.id in stuck] == [i for i in broker.published if i in stuck], "in their order"
     work.cancel()
+
+
+@pytest.mark.parametrize("bound", [{"max_pending": 3}, {"max_pending_bytes": 3 * 8000}], ids=str)
+async def test_what_waits_for_its_answer_is_bounded(bound: dict[str, int]) -> None:
+    """In number and in bytes, or a few people could fill the memory while the broker or the persisters are away."""
+    ingress = Ingress(
+        Settings(auth_dev=True, send_timeout=0.01).model_copy(update=bound), cast(Broker, BrokenBroker(0)), "g"
+    )
+    answers: list[Any] = []
+    sent = [make_message("c", "x" * 8000) for _ in range(3)]
+    for command in sent:
+        ingress.submit(command, answers.append)
+    with pytest.raises(Refusal) as refused:
+        ingress.submit(make_message("c"), answers.append)
+    assert (refused.value.code, refused.value.code.retryable) == (ErrorCode.UNAVAILABLE, True)
+    ingress.answer(sent[0].id, Reply(command_id=sent[0].id))
+    ingress.submit(make_message("c", "x" * 8000), answers.append)
+    with pytest.raises(Refusal):
+        ingress.submit(make_message("c"), answers.append)
+    giving_up = asyncio.create_task(ingress.give_up_late())
+    await eventually(lambda: len(answers) == 4)
+    giving_up.cancel()
+    for _ in range(3):
+        ingress.submit(make_message("c", "x" * 8000), answers.append)
