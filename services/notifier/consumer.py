@@ -1,98 +1,63 @@
-"""`notifier.events`: take what has come (an AMQP message holds many events), tell those concerned, acknowledge."""
+"""`notifier.events`, the first look at what has happened: tell connected people at once.
 
+Mentions, and that somebody was added, are kept for the notification centre right away: they are few. All else is worth
+something only if it is not read in a moment, so the same events come again after some seconds (`due.py`).
+"""
+
+import time
 from collections.abc import Sequence
 
-from pydantic import TypeAdapter, ValidationError
-from pymongo.errors import PyMongoError
-from tenacity import retry_if_exception_type, wait_random_exponential
-from tenacity.asyncio import AsyncRetrying
-
-from contracts import events, fanout, lines
-from contracts.shape import complaint
-from services.amqp import Broker, BrokerAway, Inbox, Outgoing, Unroutable, dead_letter
+from contracts import fanout, lines, topology
+from services.amqp import Broker, Outgoing
 from services.mongo import Database
-from services.notifier import metrics
-from services.notifier.recipients import notifications
+from services.notifier import centre, metrics, waiting
+from services.notifier.batches import Came
+from services.notifier.preferences import Remembered
+from services.notifier.recipients import Concerned, concerned, notifications
 from services.notifier.settings import Settings
-from services.telemetry import logger
-
-_event: TypeAdapter[events.Event] = TypeAdapter(events.AnyEvent)
-BUSY = 4  # events that came together: then it is worth waiting for others
-AWAY = (PyMongoError, BrokerAway, Unroutable)
-UNKNOWN = "union_tag_invalid"  # an event of a newer version: not ours to understand
 
 
-async def consume(settings: Settings, broker: Broker, database: Database, inbox: Inbox) -> None:
-    """Until cancelled. A batch whose database or broker is away is tried again; gateways drop what comes twice."""
-    found: list[bytes] = []
-    while True:
-        busy = len(found) >= BUSY
-        deliveries = await inbox.take(settings.prefetch, settings.linger if busy else 0.0)
-        metrics.WAITING.set(len(inbox))
-        found = [line for delivery in deliveries for line in lines.unpack(delivery.body)]
-        async for attempt in AsyncRetrying(
-            retry=retry_if_exception_type(AWAY),
-            wait=wait_random_exponential(0.1, max=3),
-        ):
-            with attempt:
-                if not all(delivery.live for delivery in deliveries):
-                    break  # it will be delivered again
-                try:
-                    for start in range(0, len(found), settings.batch_size):
-                        await _handle_all(settings, broker, database, found[start : start + settings.batch_size])
-                except AWAY as error:
-                    logger().warning("batch waits", reason=str(error)[:200])
-                    raise
-        inbox.ack(deliveries)
+class FirstLook:
+    """Handles events as they happen."""
 
+    def __init__(
+        self, settings: Settings, broker: Broker, database: Database, preferences: Remembered, *, reaches: bool
+    ) -> None:
+        """`reaches`: there is a way to reach people who are not here."""
+        self._settings = settings
+        self._broker = broker
+        self._database = database
+        self._preferences = preferences
+        self._reaches = reaches
 
-async def _handle_all(settings: Settings, broker: Broker, database: Database, found: Sequence[bytes]) -> None:
-    """Together if that works, else one by one: what fails for a reason of its own is set aside."""
-    try:
-        await _handle(settings, broker, database, found)
-    except AWAY:
-        raise
-    except Exception:
-        logger().exception("events failed", count=len(found))
-        if len(found) == 1:
-            await _set_aside(broker, found[0], "failed")
+    async def handle(self, came: Sequence[Came]) -> None:
+        """Tell, and keep. What is done twice is told under the same ids, and kept once."""
+        for event, _ in came:
+            metrics.EVENTS.labels(event.type).inc()
+        told = await concerned(self._database, self._preferences, [event for event, _ in came])
+        if not told:
             return
-        for line in found:
-            await _handle_all(settings, broker, database, [line])
+        outgoing = self._notifications(told) + self._second_look(told, came)
+        await self._broker.publish_all(outgoing)
+        await centre.note(self._database, centre.named(told), self._settings.keep_notifications)
+        metrics.BEHIND.observe(max(0.0, time.time() - min(event.time for event, _ in came).timestamp()))
 
+    def _notifications(self, told: Sequence[Concerned]) -> list[Outgoing]:
+        for one in told:
+            metrics.NOTIFIED.labels("mention" if one.message else "added").inc(len(one.named))
+            metrics.NOTIFIED.labels("message").inc(len(one.others))
+        items = notifications(told, self._settings.preview_length)
+        return [Outgoing(self._broker.topology.fanout.name, "", fanout.pack(items), persistent=False)]
 
-async def _handle(settings: Settings, broker: Broker, database: Database, found: Sequence[bytes]) -> None:
-    batch: list[events.Event] = []
-    undecodable: list[tuple[bytes, str]] = []
-    for line in found:
-        try:
-            event = _event.validate_json(line)
-        except ValidationError as error:
-            if error.errors()[0]["type"] != UNKNOWN:
-                undecodable.append((line, f"undecodable: {complaint(error)}"))
-            continue
-        metrics.EVENTS.labels(event.type).inc()
-        batch.append(event)
-    items = await notifications(database, batch, settings.preview_length)
-    for item, data in items:
-        if isinstance(item, fanout.Notification):
-            metrics.NOTIFIED.labels(_kind(data)).inc(len(item.unread))
-    if items:
-        await broker.publish(Outgoing(broker.topology.fanout.name, "", fanout.pack(items), persistent=False))
-    # Last, since all of this is tried again while anything is away, and nobody drops a dead letter that comes twice.
-    for line, reason in undecodable:
-        await _set_aside(broker, line, reason)
-
-
-def _kind(notice: bytes) -> str:
-    """`message` of `{"kind":"message",…`."""
-    return notice.split(b'"', 4)[3].decode()
-
-
-async def _set_aside(broker: Broker, line: bytes, reason: str) -> None:
-    metrics.DEAD.inc()
-    topology = broker.topology
-    queue = topology.notifier_queue.name
-    logger().error("dead letter", queue=queue, reason=reason)
-    # Back to this queue alone: everybody else has had the event.
-    await broker.publish(dead_letter(topology, "notifier", line, queue, reason, back=("", queue)))
+    def _second_look(self, told: Sequence[Concerned], came: Sequence[Came]) -> list[Outgoing]:
+        wanted = {
+            one.event.id for one in told if self._reaches or centre.has_entries(one, self._settings.entries_up_to)
+        }
+        again = [line.body for event, line in came if event.id in wanted]
+        if not again:
+            return []
+        names, delay = self._broker.topology, self._settings.notify_delay
+        body = lines.pack(again)
+        if not delay:
+            return [waiting.at_once(names, topology.LOOK, body)]
+        return [waiting.later(names, topology.LOOK, body, delay)]

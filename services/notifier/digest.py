@@ -1,0 +1,162 @@
+"""What somebody has not read and no mail has told them of: mentions, and what was written to them alone.
+
+The ledger, `digests`, has one document for each person and conversation: up to which message something may be worth a mail
+(`wantedSeq`), and up to which a mail has told of it (`mailedSeq`). What is in a mail is read when it is written, so that it
+is what is unread then. A mail on its way is noted with its person (`emails`, `sending`) before it is handed over:
+
+    prepared   it has an id, and bounds; it may be sent, also again
+    handing    the mail server is about to take it, or has: nobody can tell, so it counts as sent
+
+So nobody gets two mails for the same messages. One is lost only where we die, or the line breaks, in that very moment.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import uuid_utils
+from pymongo import UpdateOne
+
+from contracts import collections
+from contracts.notifying import Delivery
+from contracts.shape import now
+from services.mongo import Database
+from services.notifier.letter import Line, Part
+
+SHOWN = 10  # messages of one conversation
+CONVERSATIONS = 20  # in one mail
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """A mail that is prepared: its id, and for each conversation up to which message it goes."""
+
+    id: str
+    bounds: Mapping[str, int]
+
+
+class Digests:
+    """Reads and keeps the ledger."""
+
+    def __init__(self, database: Database) -> None:
+        self._digests = database[collections.DIGESTS.name]
+        self._emails = database[collections.EMAILS.name]
+        self._messages = database[collections.MESSAGES.name]
+        self._memberships = database[collections.MEMBERSHIPS.name]
+        self._conversations = database[collections.CONVERSATIONS.name]
+
+    async def note(self, delivery: Delivery) -> bool:
+        """Something may be worth a mail. Returns whether its person wants mails, and none is due yet."""
+        place = {"userId": delivery.user_id, "conversationId": delivery.conversation_id}
+        await self._digests.update_one(place, {"$max": {"wantedSeq": delivery.seq}}, upsert=True)
+        wanted = {"_id": delivery.user_id, "digest": True, "dueAt": {"$exists": False}}
+        return await self._emails.find_one(wanted, {"_id": 1}) is not None
+
+    async def is_due(self, user_id: str, moment: datetime) -> None:
+        """A mail will be looked at then; until that, no other is."""
+        await self._emails.update_one({"_id": user_id}, {"$set": {"dueAt": moment}})
+
+    async def begin(self, user_id: str) -> dict[str, Any] | None:
+        """Where this person wants their mails, if they do. What is noted from now on will be due later."""
+        await self._emails.update_one({"_id": user_id}, {"$unset": {"dueAt": ""}})
+        person: dict[str, Any] | None = await self._emails.find_one({"_id": user_id, "digest": True})
+        sending = (person or {}).get("sending")
+        if sending is not None and sending["state"] == "handing":
+            await self.finish(user_id, _sending(sending))
+        return person
+
+    async def prepare(self, user_id: str) -> tuple[Sending, list[Part]] | None:
+        """What a mail is to say now, noted under an id; None where there is nothing. One that was prepared goes on."""
+        person = await self._emails.find_one({"_id": user_id}) or {}
+        if (noted := person.get("sending")) is not None:
+            sending = _sending(noted)
+            parts, _ = await self._unread(user_id, sending.bounds)
+            if parts:
+                return sending, parts
+            await self.drop(user_id, sending)  # all of it was read meanwhile
+        parts, bounds = await self._unread(user_id, None)
+        if not parts:
+            return None
+        sending = Sending(uuid_utils.uuid7().hex, bounds)
+        noted = {"id": sending.id, "state": "prepared", "bounds": [list(bound) for bound in bounds.items()]}
+        claimed = await self._emails.update_one(
+            {"_id": user_id, "sending": {"$exists": False}}, {"$set": {"sending": noted}}
+        )
+        return (sending, parts) if claimed.modified_count else None  # else another notifier has
+
+    async def hand_over(self, user_id: str, sending: Sending) -> bool:
+        """The mail server is about to get it. Returns False where somebody else is doing so, or has."""
+        result = await self._emails.update_one(
+            {"_id": user_id, "digest": True, "sending.id": sending.id, "sending.state": "prepared"},
+            {"$set": {"sending.state": "handing"}},
+        )
+        return bool(result.modified_count)
+
+    async def take_back(self, user_id: str, sending: Sending) -> None:
+        """The mail server has said that it did not take it."""
+        await self._emails.update_one(
+            {"_id": user_id, "sending.id": sending.id}, {"$set": {"sending.state": "prepared"}}
+        )
+
+    async def finish(self, user_id: str, sending: Sending) -> None:
+        """No other mail tells of these. In this order, so that it is done again after a crash in between."""
+        await self._digests.bulk_write(
+            [
+                UpdateOne({"userId": user_id, "conversationId": conversation}, {"$max": {"mailedSeq": seq}})
+                for conversation, seq in sending.bounds.items()
+            ]
+        )
+        await self.drop(user_id, sending)
+
+    async def drop(self, user_id: str, sending: Sending) -> None:
+        """Forget that it was prepared."""
+        await self._emails.update_one({"_id": user_id, "sending.id": sending.id}, {"$unset": {"sending": ""}})
+
+    async def switch_off(self, user_id: str, address: str) -> None:
+        """This address does not exist, says its mail server: nothing more is sent there."""
+        await self._emails.update_one(
+            {"_id": user_id, "address": address}, {"$set": {"digest": False, "refusedAt": now()}}
+        )
+
+    async def _unread(self, user_id: str, bounds: Mapping[str, int] | None) -> tuple[list[Part], dict[str, int]]:
+        """What is unread now, of what is noted (within these bounds, if there are), and how far it goes."""
+        noted = {"userId": user_id, "$expr": {"$gt": ["$wantedSeq", {"$ifNull": ["$mailedSeq", 0]}]}}
+        parts: list[Part] = []
+        reached: dict[str, int] = {}
+        async for document in self._digests.find(noted):
+            conversation = document["conversationId"]
+            last = document["wantedSeq"] if bounds is None else bounds.get(conversation, 0)
+            if len(parts) == CONVERSATIONS or not last:
+                continue  # in the next mail
+            part = await self._part(user_id, conversation, document.get("mailedSeq", 0), last)
+            if part is not None:
+                parts.append(part)
+                reached[conversation] = last
+        return parts, reached
+
+    async def _part(self, user_id: str, conversation_id: str, mailed: int, last: int) -> Part | None:
+        pair = {"conversationId": conversation_id, "userId": user_id}
+        member = await self._memberships.find_one(pair, {"lastReadSeq": 1})
+        conversation = await self._conversations.find_one({"_id": conversation_id}, {"type": 1, "name": 1})
+        after = max(mailed, member["lastReadSeq"] if member else last)
+        if after >= last or conversation is None:
+            return None
+        direct = conversation["type"] == "direct"
+        wanted = {
+            "conversationId": conversation_id,
+            "seq": {"$gt": after, "$lte": last},
+            "senderId": {"$ne": user_id},
+            "isDeleted": {"$ne": True},
+            **({} if direct else {"$or": [{"mentions": user_id}, {"mentionAll": True}]}),
+        }
+        count = await self._messages.count_documents(wanted)
+        found = self._messages.find(wanted, {"senderName": 1, "content": 1, "createdAt": 1}).sort("seq", 1).limit(SHOWN)
+        lines = [Line(one["senderName"], one["content"], one["createdAt"]) async for one in found]
+        if not lines:
+            return None
+        return Part(conversation_id, None if direct else conversation.get("name") or "…", lines, count - len(lines))
+
+
+def _sending(noted: Mapping[str, Any]) -> Sending:
+    return Sending(noted["id"], {conversation: seq for conversation, seq in noted["bounds"]})
