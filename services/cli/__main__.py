@@ -2,7 +2,7 @@
 
 import typer
 
-from services.cli import chat, operations
+from services.cli import chat, configuration, keys, operations, preparing, restoring, token
 
 app = typer.Typer(
     name="palabre",
@@ -11,9 +11,13 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,  # they hold tokens
 )
-app.command("token")(chat.token)
+app.command("token")(token.token)
 app.command("chat")(chat.chat)
+app.command("config")(configuration.config)
+app.command("prepare")(preparing.prepare)
+app.command("restored")(restoring.restored)
 app.command("topology")(operations.topology)
+app.command("vapid")(keys.vapid)
 app.add_typer(operations.dead, name="dead")
 
 

@@ -1,21 +1,21 @@
-"""`palabre token` and `palabre chat`."""
+"""`palabre chat`."""
 
 import asyncio
 import contextlib
 import os
 import sys
-from collections.abc import Awaitable, Callable
-from datetime import datetime
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Annotated, Any
 
 import typer
 
-from services.cli.actions import HELP, frame_of, is_action
+from services.cli.commands.command import Chat, Elsewhere, Frame, Quit
+from services.cli.commands.table import act, complete
 from services.cli.conversation import Conversation
 from services.cli.gateway import CommandError, Rest, gateway_urls
-from services.cli.terminal import Pipe, Screen, Terminal, clean
+from services.cli.terminal import Pipe, Screen
+from services.cli.view import TerminalView
 
-QUOTED = 40  # characters of what a message replies to
 LAST_WAIT = 10.0  # seconds that the end of a chat waits for what was sent just before
 
 Url = Annotated[
@@ -27,11 +27,6 @@ Url = Annotated[
 ]
 
 
-def token(name: Annotated[str, typer.Argument(help="A person's name.")], url: Url = None) -> None:
-    """Print a development token for NAME, and nothing else."""
-    _run(lambda: _print_token(name, gateway_urls(url)[0]))
-
-
 def chat(
     conversation: Annotated[str, typer.Argument(help="An id, or the name of one of your conversations.")],
     name: Annotated[str | None, typer.Option("--as", help="Your name, for a development token.")] = None,
@@ -41,15 +36,17 @@ def chat(
     """Chat in CONVERSATION. With a pipe as input, send each of its lines, wait until all are stored, and exit."""
     if name is None and token is None:
         raise typer.BadParameter("give your name with --as, or a token with --token")
-    _run(lambda: _chat(conversation, gateway_urls(url), name, token))
+    run(lambda: _chat(conversation, gateway_urls(url), name, token))
 
 
-def _run(command: Callable[[], Awaitable[None]]) -> None:
-    async def run() -> None:
+def run(command: Callable[[], Awaitable[None]]) -> None:
+    """Carry out a command; what it cannot do is said on stderr."""
+
+    async def carry_out() -> None:
         await command()
 
     try:
-        asyncio.run(run())
+        asyncio.run(carry_out())
     except CommandError as error:
         print(error, file=sys.stderr)
         raise typer.Exit(1) from None
@@ -57,62 +54,73 @@ def _run(command: Callable[[], Awaitable[None]]) -> None:
         raise typer.Exit(130) from None
 
 
-async def _print_token(name: str, url: str) -> None:
-    print(await Rest(url).development_token(name))
-
-
 async def _chat(wanted: str, urls: list[str], name: str | None, token: str | None) -> None:
     async def current_token(url: str) -> str:
         return token if token is not None else await Rest(url).development_token(name or "")
 
+    def come_into(found: Frame) -> Conversation:
+        usage = "/help shows what can be done here" if interactive else "/quit leaves"
+        view.notice(f"{found['name'] or 'direct'}: {found['memberCount']} members. {usage}.")
+        return Conversation(found, urls, current_token, view)
+
     found = await Rest(urls[0], await current_token(urls[0])).conversation(wanted)
-    view = ChatView()
-    conversation = Conversation(found["id"], urls, current_token, view)
-    view.conversation = conversation
     interactive = sys.stdin.isatty() and sys.stdout.isatty() and os.name == "posix"
-    with contextlib.ExitStack() as stack:
-        if interactive:
-            screen = Screen(view.typed)
-            stack.enter_context(screen.attached())
-            view.terminal = screen
-        else:
-            view.terminal = Pipe()
-        usage = HELP if interactive else "/quit leaves."
-        view.notice(f"{clean(found['name'] or 'direct')}: {found['memberCount']} members. {usage}")
-        await _first_to_end(conversation.run(), _send_lines(view.terminal, conversation, wait=not interactive))
+    if interactive:
+        with Screen().attached() as screen:
+            view = TerminalView(screen)
+            await _talk(screen, Chat(come_into(found)), come_into)
+    else:
+        pipe = Pipe()
+        view = TerminalView(pipe)
+        conversation = come_into(found)
+        await _first_to_end(conversation.run(), _send_lines(pipe, conversation))
     if view.refused:
         raise CommandError(f"{view.refused} message(s) were not sent.")
 
 
-async def _send_lines(terminal: Terminal, conversation: Conversation, wait: bool) -> None:
-    """Send what is typed until the input ends. `wait`: one after the other, each stored before the next."""
-    while (line := await terminal.read()) is not None and line.strip() != "/quit":
-        if wait:
-            await conversation.stored(await conversation.send(line))
-        else:
-            await act(conversation, line)
+async def _send_lines(pipe: Pipe, conversation: Conversation) -> None:
+    """One after the other, each stored before the next, until the input ends."""
+    while (line := await pipe.read()) is not None and line.strip() != "/quit":
+        await conversation.outgoing.stored(await conversation.send(line))
+    await _settled(conversation)
+
+
+async def _talk(screen: Screen, chat: Chat, come_into: Callable[[Frame], Conversation]) -> None:
+    """Do what is typed, in one conversation after the other, until the input ends or somebody has enough."""
+    keys = Keys(chat)
+    screen.listen(keys.pressed, lambda text: complete(chat, text))
+    seq: int | None = None
+    while True:
+        try:
+            await _first_to_end(chat.conversation.run(), _do_lines(screen, chat, seq))
+            return
+        except Elsewhere as elsewhere:
+            seq = elsewhere.seq
+            chat.conversation = come_into(elsewhere.conversation)
+
+
+async def _do_lines(screen: Screen, chat: Chat, seq: int | None) -> None:
+    """Show what was said around `seq`, if there is one; then do what is typed. Raises Elsewhere."""
+    if seq is not None:
+        await act(chat, f"/goto #{seq}")
+    try:
+        while (line := await screen.read()) is not None:
+            await act(chat, line)
+    except Quit:
+        pass
+    except Elsewhere:
+        await _settled(chat.conversation)
+        raise
+    await _settled(chat.conversation)
+
+
+async def _settled(conversation: Conversation) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(LAST_WAIT):
-            await conversation.settled()
+            await conversation.outgoing.settled()
 
 
-async def act(conversation: Conversation, line: str) -> None:
-    """What somebody typed: a message, or something about one."""
-    if not is_action(line):
-        await conversation.send(line)
-        return
-    try:
-        frame = frame_of(line, list(conversation.shown.values()), conversation.user_id)
-    except CommandError as error:
-        conversation.say(str(error))
-        return
-    if frame["type"] == "send_message":
-        await conversation.send(frame["content"], replyTo=frame["replyTo"])
-    else:
-        await conversation.change(frame)
-
-
-async def _first_to_end(*parts: Any) -> None:
+async def _first_to_end(*parts: Coroutine[Any, Any, None]) -> None:
     """Run all; when one ends or fails, cancel the others and pass on how it ended."""
     tasks = [asyncio.ensure_future(part) for part in parts]
     try:
@@ -125,69 +133,15 @@ async def _first_to_end(*parts: Any) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-class ChatView:
-    """What is said, on a terminal."""
+class Keys:
+    """Keys that are pressed: others are told that somebody writes."""
 
-    conversation: Conversation
-    terminal: Terminal
+    def __init__(self, chat: Chat) -> None:
+        self._chat = chat
+        self._tasks: set[asyncio.Task[None]] = set()
 
-    def __init__(self) -> None:
-        self.refused = 0
-        self._typing: set[asyncio.Task[None]] = set()
-
-    def message(self, message: dict[str, Any], own: bool) -> None:
-        """`12:34 Alice: hello`, in local time; one's own with a check mark, since they are stored."""
-        at = datetime.fromisoformat(message["createdAt"]).astimezone().strftime("%H:%M")
-        content = "(deleted)" if message.get("isDeleted") else clean(message["content"])
-        files = "".join(f" [{clean(file['name'])} {clean(file['url'])}]" for file in message.get("attachments", []))
-        mark = " ✓" if own else " (mentions you)" if self._mentioned(message) else ""
-        self.terminal.show(f"{at} {clean(message['senderName'])}: {_quote(message)}{content}{files}{mark}")
-
-    def updated(self, message: dict[str, Any], change: str) -> None:
-        """`-- Alice edited: hello`, `-- hello: 👍 2`."""
-        content, sender = clean(message["content"]), clean(message["senderName"])
-        match change:
-            case "edited":
-                self.notice(f"{sender} edited: {content}")
-            case "deleted":
-                self.notice(f"A message of {sender} was deleted")
-            case "reactions":
-                said = "  ".join(f"{clean(e)} {len(users)}" for e, users in message.get("reactions", {}).items())
-                self.notice(f"{content[:QUOTED]}: {said or 'no reactions'}")
-
-    def _mentioned(self, message: dict[str, Any]) -> bool:
-        return message.get("mentionAll", False) or self.conversation.user_id in message.get("mentions", ())
-
-    def notice(self, text: str) -> None:
-        """`-- text`."""
-        self.terminal.show(f"-- {clean(text)}")
-
-    def not_sent(self, why: str) -> None:
-        """Said, and remembered for the exit status."""
-        self.refused += 1
-        self.notice(f"Not sent: {why}")
-
-    def changed(self) -> None:
-        """Who is typing, what is on its way, whether we are connected."""
-        conversation = self.conversation
-        parts = [] if conversation.connected else ["connecting…"]
-        if conversation.pending:
-            parts.append(f"{len(conversation.pending)} on the way…")
-        names = [clean(name) for name in conversation.typing.values()]
-        if names:
-            parts.append(f"{', '.join(names[:3])}{' and others' if len(names) > 3 else ''} typing…")
-        self.terminal.set_status("  ".join(parts))
-
-    def typed(self, text: bool) -> None:
-        """A key was pressed: others are told that somebody writes."""
-        task = asyncio.get_running_loop().create_task(self.conversation.typed(text))
-        self._typing.add(task)
-        task.add_done_callback(self._typing.discard)
-
-
-def _quote(message: dict[str, Any]) -> str:
-    """`(to Alice: the beginning of what she said…) ` before a reply."""
-    if (reply := message.get("reply")) is None:
-        return ""
-    said = "(deleted)" if reply.get("isDeleted") else clean(" ".join(reply["preview"].split())[:QUOTED])
-    return f"(to {clean(reply['senderName'])}: {said}) "
+    def pressed(self, text: bool) -> None:
+        """Whether there is a message in the input line now."""
+        task = asyncio.get_running_loop().create_task(self._chat.conversation.typed(text))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

@@ -12,6 +12,7 @@ from contracts import limits
 
 FALLBACK = "http://127.0.0.1:3000"
 TIMEOUT = 15.0
+CONVERSATIONS = 10_000  # of one person, among which a name is looked for
 
 
 class CommandError(Exception):
@@ -46,10 +47,15 @@ class Rest:
         self.url = url
         self.token = token
 
+    @staticmethod
+    def path(*parts: object) -> str:
+        """`conversations`, an id, … → `/api/conversations/…`, each part quoted."""
+        return "/".join(("/api", *(quote(str(part), safe="") for part in parts)))
+
     async def development_token(self, name: str) -> str:
         """A token for this name, where the operator gives them to anybody."""
         try:
-            answer = await self._call("POST", "/api/dev/token", json={"userName": name})
+            answer = await self.call("POST", "/api/dev/token", json={"userName": name})
         except NotFound:
             raise CommandError(
                 f"{self.url} gives no development tokens (AUTH_DEV is off); pass one of your identity provider"
@@ -60,10 +66,11 @@ class Rest:
         """The conversation with this id, else the caller's only one with this name."""
         if len(wanted) <= limits.ID_LENGTH:
             try:
-                return await self._call("GET", f"/api/conversations/{quote(wanted, safe='')}")
+                return await self.call("GET", self.path("conversations", wanted))
             except NotFound:
                 pass  # then it is a name
-        found = [c for c in await self._conversations() if wanted.casefold() in _names(c)]
+        mine = await self.items("/api/conversations", CONVERSATIONS, limit=limits.LIST_PAGE)
+        found = [c for c in mine if wanted.casefold() in _names(c)]
         if len(found) == 1:
             return found[0]
         if not found:
@@ -71,23 +78,19 @@ class Rest:
         ids = "\n".join(f"  {c['id']}  {c['memberCount']} members" for c in found)
         raise CommandError(f"Several of your conversations are called {wanted!r}; use an id:\n{ids}")
 
-    async def messages_after(self, conversation_id: str, seq: int) -> dict[str, Any]:
-        """The page of messages after a seq."""
-        path = f"/api/conversations/{quote(conversation_id, safe='')}/messages"
-        return await self._call("GET", path, params={"afterSeq": seq, "limit": limits.HISTORY_PAGE})
-
-    async def _conversations(self) -> list[dict[str, Any]]:
+    async def items(self, path: str, at_most: int, **query: Any) -> list[dict[str, Any]]:
+        """What a list has, page after page, up to about so many."""
         items: list[dict[str, Any]] = []
-        cursor: str | None = None
-        while True:
-            query = {"limit": limits.LIST_PAGE, **({"cursor": cursor} if cursor else {})}
-            page = await self._call("GET", "/api/conversations", params=query)
+        while len(items) < at_most:
+            page = await self.call("GET", path, params=query)
             items += page["items"]
-            cursor = page["nextCursor"]
-            if cursor is None:
-                return items
+            if page["nextCursor"] is None:
+                break
+            query["cursor"] = page["nextCursor"]
+        return items
 
-    async def _call(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+    async def call(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        """What the gateway answers; `options` are those of httpx."""
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         try:
             async with httpx.AsyncClient(
@@ -102,7 +105,7 @@ class Rest:
             raise Unreachable(_detail(answer))
         if answer.is_error:
             raise CommandError(_detail(answer))
-        return dict(answer.json())
+        return dict(answer.json()) if answer.content else {}
 
 
 class NotFound(CommandError):

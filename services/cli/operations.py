@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import aio_pika
 import typer
@@ -14,6 +16,8 @@ from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 
 from contracts.topology import Topology
 from services import amqp
+from services.cli import readers
+from services.cli.chat import run
 from services.settings import ServiceSettings, load
 
 dead = typer.Typer(no_args_is_help=True, help="Commands and events that could not be handled.")
@@ -89,9 +93,28 @@ def drop(
     _run(_each(ids, everything, forget))
 
 
-def topology() -> None:
-    """Declare every exchange, queue and binding, and print them."""
+def topology(
+    reader: Annotated[
+        str | None,
+        typer.Option(help="Also make a RabbitMQ user of this name, who may read the events and nothing else."),
+    ] = None,
+    management: Annotated[
+        str | None,
+        typer.Option(
+            envvar="RABBITMQ_MANAGEMENT_URL",
+            help="RabbitMQ's management API, as http://user:password@host:15672, of an administrator. "
+            "Without it, the user is printed as definitions, for `rabbitmqctl import_definitions`.",
+        ),
+    ] = None,
+) -> None:
+    """Declare every exchange, queue and binding, and print them.
+
+    With --reader, make (or give a new password to) an integrator's user, and print how it connects: once, since nobody
+    can look up the password.
+    """
     settings = load(ServiceSettings)
+    if reader is not None and not readers.NAME.fullmatch(reader):
+        raise typer.BadParameter("--reader: small letters, digits and hyphens, at most 50")
 
     async def declare() -> None:
         connection = await amqp.connect(settings.amqp_url, "palabre topology")
@@ -101,7 +124,20 @@ def topology() -> None:
             await connection.close()
 
     _run(declare())
-    _print(settings.topology)
+    if reader is None:
+        _print(settings.topology)
+        return
+    password, vhost = readers.new_password(), readers.vhost_of(settings.amqp_url)
+    wanted = readers.definitions(settings.topology, vhost, reader, password)
+    address = urlsplit(settings.amqp_url)
+    place = address.netloc.rpartition("@")[2]
+    url = address._replace(netloc=f"{reader}:{password}@{place}").geturl()
+    if management is None:
+        print(json.dumps(wanted, indent=2))
+        print(f"Once these definitions are imported, {reader} connects with {url}", file=sys.stderr)
+        return
+    run(lambda: readers.create(management, wanted))
+    print(url)
 
 
 def _print(names: Topology) -> None:
@@ -114,6 +150,8 @@ def _print(names: Topology) -> None:
     print("Bindings")
     for binding in names.bindings:
         print(f"  {binding.exchange} --{binding.routing_key or '*'}--> {binding.queue}")
+    for relay in names.relays:
+        print(f"  {relay.source} --*--> {relay.destination}")
 
 
 async def _each(

@@ -11,12 +11,15 @@ import threading
 import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from time import monotonic
 from typing import Protocol
 
 ESCAPE = re.compile(r"\x1b(\[[0-9;?]*[ -/]*[@-~]|O.|.)?", re.S)  # arrow keys and the like, which we do not have
 BACKSPACE = "\x08\x7f"
 ERASE_LINE = "\x15"  # Ctrl-U
 END_OF_INPUT = "\x04"  # Ctrl-D
+RULE = "-" * 10
+IDLE = 120.0  # seconds without a key after which nobody seems to look
 
 
 class Terminal(Protocol):
@@ -25,21 +28,24 @@ class Terminal(Protocol):
     def show(self, text: str) -> None:
         """A line of the conversation."""
 
+    def rule(self, text: str) -> None:
+        """A line across, for the eye."""
+
     def set_status(self, text: str) -> None:
         """What is so at this moment; it replaces what was."""
+
+    def ring(self) -> None:
+        """Ask for attention."""
+
+    def in_use(self) -> bool:
+        """Whether somebody sits there."""
 
     async def read(self) -> str | None:
         """The next line typed; None at the end of input."""
 
 
-def clean(text: str) -> str:
-    """Text of others without what would steer our terminal; further lines are indented."""
-    visible = "".join(c if c in "\n\t" or unicodedata.category(c) != "Cc" else "\ufffd" for c in text)
-    return visible.replace("\n", "\n    ")
-
-
 class Pipe:
-    """Lines from a pipe or file. The status is left out: whoever reads our output wants the conversation."""
+    """Lines from a pipe or file. Whoever reads our output wants the conversation, and nothing that is for the eye."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -51,8 +57,18 @@ class Pipe:
         """Print it."""
         print(text, flush=True)
 
+    def rule(self, text: str) -> None:
+        """Nothing."""
+
     def set_status(self, text: str) -> None:
         """Nothing."""
+
+    def ring(self) -> None:
+        """Nothing."""
+
+    def in_use(self) -> bool:
+        """Nobody looks at a pipe."""
+        return False
 
     async def read(self) -> str | None:
         """The next line that is not empty."""
@@ -83,14 +99,20 @@ def _lines(descriptor: int) -> Iterator[str]:
 class Screen:
     """A status line and an input line at the bottom; the conversation scrolls above them."""
 
-    def __init__(self, typed: Callable[[bool], None]) -> None:
-        """`typed` is called with each key: whether there is text in the input line."""
-        self._typed = typed
+    def __init__(self) -> None:
+        self._typed: Callable[[bool], None] = lambda _: None
+        self._complete: Callable[[str], str] = lambda text: text
+        self._used_at = monotonic()
         self._status = ""
         self._text = ""
         self._drawn = False
         self._lines: asyncio.Queue[str | None] = asyncio.Queue()
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+
+    def listen(self, typed: Callable[[bool], None], complete: Callable[[str], str]) -> None:
+        """`typed` is called with each key: whether there is a message in the input line; `complete` at Tab."""
+        self._typed = typed
+        self._complete = complete
 
     def show(self, text: str) -> None:
         """Print it above the two lines."""
@@ -98,18 +120,31 @@ class Screen:
         sys.stdout.write(text + "\n")
         self._draw()
 
+    def rule(self, text: str) -> None:
+        """`---------- text ----------`."""
+        self.show(f"{RULE} {text} {RULE}")
+
     def set_status(self, text: str) -> None:
         """Draw the status line anew."""
         if text != self._status:
             self._status = text
             self._redraw()
 
+    def ring(self) -> None:
+        """The bell, or what this terminal has instead."""
+        sys.stdout.write("\a")
+        sys.stdout.flush()
+
+    def in_use(self) -> bool:
+        """Whether a key was pressed not long ago."""
+        return monotonic() - self._used_at < IDLE
+
     async def read(self) -> str | None:
         """The next line typed."""
         return await self._lines.get()
 
     @contextmanager
-    def attached(self) -> Iterator[None]:
+    def attached(self) -> Iterator["Screen"]:
         """Take over the keyboard; give it back in the end."""
         import termios  # only where there is a terminal of this kind
         import tty
@@ -121,7 +156,7 @@ class Screen:
         loop.add_reader(descriptor, self._receive, descriptor)
         self._draw()
         try:
-            yield
+            yield self
         finally:
             loop.remove_reader(descriptor)
             self._erase()
@@ -130,6 +165,7 @@ class Screen:
 
     def _receive(self, descriptor: int) -> None:
         data = os.read(descriptor, 4096)
+        self._used_at = monotonic()
         if not data:
             self._lines.put_nowait(None)
             asyncio.get_running_loop().remove_reader(descriptor)
@@ -150,7 +186,9 @@ class Screen:
         elif key == END_OF_INPUT:
             if not self._text:
                 self._lines.put_nowait(None)
-        elif key == "\t" or unicodedata.category(key) != "Cc":
+        elif key == "\t":
+            self._text = self._complete(self._text)
+        elif unicodedata.category(key) != "Cc":
             self._text += key
 
     def _redraw(self) -> None:

@@ -1,0 +1,75 @@
+"""`palabre restored`: after a backup of MongoDB was restored, before a service starts.
+
+What was under way belongs to a time that is no more, and numbers of messages will be given a second time. So RabbitMQ is
+emptied, and the history gets another name, by which clients notice that what they hold may never have been
+(docs/decisions/0019-restored-history.md).
+"""
+
+import asyncio
+import sys
+from typing import Annotated
+from uuid import uuid4
+
+import aio_pika
+import typer
+
+from contracts import collections
+from contracts.shape import now
+from services import mongo
+from services.cli.preparing import AWAY, Misfit, declare, held_by, prepare_mongodb
+from services.settings import ServiceSettings, load
+
+
+def restored(yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False) -> None:
+    """Empty RabbitMQ of what was under way and of its log of events, and give the restored history another name."""
+    settings = load(ServiceSettings)
+    try:
+        held = asyncio.run(_held(settings))
+        for queue, messages in held.items():
+            if messages:
+                print(f"{queue} holds {messages}")
+        if not yes:
+            typer.confirm("Remove all of it for ever, as of a history that was not restored?", abort=True)
+        print(f"This history is {asyncio.run(_begin(settings))} from now on.")
+    except Misfit as misfit:
+        sys.exit(f"Not now: {misfit}")
+    except AWAY as error:
+        sys.exit(f"It is away: {str(error) or type(error).__name__}")
+
+
+async def _held(settings: ServiceSettings) -> dict[str, int]:
+    """The messages in each queue, the log's too. Raises Misfit: a service runs."""
+    topology = settings.topology
+    held = {}
+    async with await aio_pika.connect(settings.amqp_url) as connection:
+        for queue in topology.queues:
+            found, consumers = await held_by(connection, queue.name) or (0, 0)
+            # Integrators may read the log as they like; it ends for them.
+            if consumers and queue.name != topology.log.name:
+                raise Misfit(f"{queue.name} has a consumer: stop gateways, persisters and notifiers, and try again")
+            if queue.name != topology.dead_letters.name:
+                held[queue.name] = found
+    return held
+
+
+async def _begin(settings: ServiceSettings) -> str:
+    """The new name. Named last, so that whoever is interrupted begins again."""
+    topology = settings.topology
+    await declare(settings)
+    async with await aio_pika.connect(settings.amqp_url) as connection:
+        channel = await connection.channel()
+        for queue in topology.queues:
+            if queue.name not in (topology.log.name, topology.dead_letters.name):
+                await (await channel.get_queue(queue.name)).purge()
+        await channel.queue_delete(topology.log.name)  # a stream cannot be purged
+    await declare(settings)
+    await prepare_mongodb(settings)
+    client, database = mongo.connect(settings, "palabre restored")
+    try:
+        name = uuid4().hex
+        await database[collections.HISTORY.name].update_one(
+            {"_id": collections.HISTORY_ID}, {"$set": {"name": name, "restoredAt": now()}}, upsert=True
+        )
+    finally:
+        client.close()
+    return name
