@@ -12,6 +12,11 @@ export default defineConfig({
     // The page is told its Content-Security-Policy by the gateway: nothing may be inlined into it.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    rolldownOptions: {
+      input: { index: "index.html", sw: "src/worker/sw.ts" },
+      // A service worker governs what is below its address, which must never change.
+      output: { entryFileNames: ({ name }) => (name === "sw" ? "sw.js" : "assets/[name]-[hash].js") },
+    },
   },
   server: {
     proxy: {

@@ -98,8 +98,8 @@ class Person:
 
     @property
     def composer(self) -> Locator:
-        """Where a message is written."""
-        return self.page.locator("main textarea")
+        """Where a message is written; an open thread has another one beside it."""
+        return self.page.locator("main textarea").first
 
     @property
     def log(self) -> Locator:

@@ -70,6 +70,11 @@ async def test_hostile_messages_are_only_text(arrive, unique):
     await long.get_by_role("button", name="Show all").click()
     await expect(long).to_contain_text("THE END")
     await expect(long.get_by_role("button", name="Show less")).to_be_visible()
+    # Scrolled away and back, it is as it was left.
+    await log.evaluate("log => log.scrollTo(0, log.scrollHeight)")
+    await expect(long).to_have_count(0)
+    await log.evaluate("log => log.scrollTo(0, 0)")
+    await expect(long.get_by_role("button", name="Show less")).to_be_visible()
 
 
 async def fill(system: System, teller: str, cid: str, count: int) -> None:
@@ -292,6 +297,7 @@ async def test_on_a_phone_list_and_conversation_take_turns(arrive, unique):
     await expect(alice.nav).to_be_hidden()
     await alice.page.get_by_role("link", name="Back to the conversations").tap()
     await expect(alice.nav).to_be_visible()
+    assert await alice.nav.evaluate("nav => nav.scrollWidth <= nav.clientWidth")
     await expect(alice.log).to_be_hidden()
     await alice.page.go_back()
     await expect(alice.log).to_be_visible()
@@ -328,4 +334,7 @@ async def test_three_hundred_conversations_and_a_long_name(arrive, generous, uni
     await alice.page.get_by_role("button", name="Details and members").click()
     await alice.page.get_by_label("Search conversations").fill("")
     await alice.shot("long-names")
+    assert await alice.nav.evaluate("nav => nav.scrollWidth <= nav.clientWidth"), (
+        "all of its buttons are within the list"
+    )
     assert await alice.page.evaluate("document.documentElement.scrollWidth <= innerWidth")

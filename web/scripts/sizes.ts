@@ -21,7 +21,8 @@ export function sizes(): Plugin {
           if (file.type === "chunk") file.imports.forEach(add);
         };
         for (const file of Object.values(bundle)) {
-          const isStart = file.type === "chunk" && file.isEntry;
+          // The service worker is fetched by who wants to be pushed to, and then beside the page.
+          const isStart = file.type === "chunk" && file.isEntry && file.name !== "sw";
           if (isStart || /\.html$|\.css$|latin-(wght-normal|400-normal).*\.woff2$/.test(file.fileName))
             add(file.fileName);
         }

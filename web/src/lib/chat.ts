@@ -1,17 +1,27 @@
 /** The store of a chat: puts the parts together, and hands every frame to those whom it concerns. */
 
-import { createChanging } from "./changing.ts";
+import { createChanges } from "./changes.ts";
 import type { Context } from "./context.ts";
 import { createDirectory } from "./directory.ts";
-import { type Entry, newEntry, randomId } from "./entry.ts";
-import { isRetryable } from "./errors.ts";
-import type { Authenticated, Error as ErrorFrame, Message, MessageSent, ServerFrame } from "./frames.ts";
+import { contentOf, type Entry, newEntry, randomId } from "./entry.ts";
+import { failureIn } from "./errors.ts";
+import type {
+  Authenticated,
+  Error as ErrorFrame,
+  Message,
+  MessageSent,
+  Pong,
+  ServerFrame,
+} from "./frames.ts";
 import { watchIdle } from "./idle.ts";
 import { type Keeper, startKeeping } from "./keeper.ts";
+import { quoteOf } from "./message.ts";
+import { createNotifications } from "./notifications.ts";
 import { createOutbox } from "./outbox.ts";
+import { createPins } from "./pins.ts";
 import { createPeople } from "./presence.ts";
 import { createReads } from "./reads.ts";
-import { createRest } from "./rest.ts";
+import { createRest, type List } from "./rest.ts";
 import { createRooms } from "./rooms.ts";
 import { createSocket, type Timing } from "./socket.ts";
 import { changed, conversationOf, INITIAL, roomOf, withConversations, withRoom } from "./state.ts";
@@ -19,8 +29,18 @@ import { noStorage, openStorage, type Storage } from "./storage.ts";
 import { addListener, callAll, createStore } from "./store.ts";
 import { browserSurroundings, type Surroundings } from "./surroundings.ts";
 import { enterTab, type Tab } from "./tabs.ts";
+import { createThreads } from "./threads.ts";
 import { createTokens } from "./tokens.ts";
-import type { Chat, ChatEvent, ChatOptions, ChatState, Connection, Failure, SendOptions } from "./types.ts";
+import type {
+  Chat,
+  ChatEvent,
+  ChatOptions,
+  ChatState,
+  Connection,
+  Edit,
+  Failure,
+  SendOptions,
+} from "./types.ts";
 import { createOwnTyping } from "./typing.ts";
 
 /** Conversations in one ping, as in `contracts/limits.py`. */
@@ -34,6 +54,8 @@ const AWAY_AFTER = 300_000;
 export interface Internals {
   timing?: Partial<Timing>;
   random?: () => number;
+  /** Milliseconds until what was just told is among `notifications`. */
+  settled?: number;
   surroundings?: Surroundings;
 }
 
@@ -54,6 +76,7 @@ export function createChat(options: ChatOptions, internals: Internals = {}): Cha
   let isEnded = false;
   let hasAdopted = false;
   let hasLoadedMe = false;
+  let history: string | null = null; // what is here belongs to
   let pings = 0;
   let stopFlushing = () => {};
   let stopWatchingInput: (() => void) | null = null;
@@ -62,6 +85,7 @@ export function createChat(options: ChatOptions, internals: Internals = {}): Cha
     url,
     tokens,
     heads,
+    changes: () => Object.fromEntries(Object.entries(rooms.changes()).slice(0, HEADS)),
     onFrame: (frame) => store.batch(() => receive(frame)),
     onConnection: (connection) => store.batch(() => connectionChanged(connection)),
     surroundings,
@@ -88,18 +112,27 @@ export function createChat(options: ChatOptions, internals: Internals = {}): Cha
     send: (frame) => socket.send(frame),
     emit: (event) => callAll(listeners, event),
   };
-  const rooms = createRooms(context, (messages) => directory.saw(messages));
+  const changes = createChanges(context, (id) => {
+    rooms.showAgain(id);
+    threads.showAgain(id);
+  });
+  const rooms = createRooms(context, {
+    onMessages(messages) {
+      directory.saw(messages);
+      threads.saw(messages);
+    },
+    shown: changes.shown,
+  });
+  const threads = createThreads(context, changes.shown);
   const reads = createReads((frame) => socket.send(frame));
   const people = createPeople(context);
-  const changing = createChanging({
-    send: (frame) => connectionId !== null && socket.send(frame),
-    myId: () => store.get().me?.userId ?? null,
-    find: (conversationId, messageId) =>
-      roomOf(store.get(), conversationId).messages.find(({ id }) => id === messageId),
-    show: rooms.changed,
-  });
+  const pins = createPins(context);
+  const notifications = createNotifications(context, internals.settled);
   const directory = createDirectory(context, {
-    onGone: rooms.gone,
+    onGone(id, reason) {
+      changes.forget(id);
+      rooms.gone(id, reason);
+    },
     onBack: rooms.back,
     onUnread: reads.mark,
   });
@@ -115,6 +148,7 @@ export function createChat(options: ChatOptions, internals: Internals = {}): Cha
     const storage = options.storage === false ? noStorage() : openStorage(id);
     tab = options.storage === false ? null : enterTab(id, tabId, signedOutElsewhere);
     const kept = await storage.load();
+    history = kept.history;
     opened.resolve(storage);
     if (isEnded) return;
     store.batch(() => {
@@ -160,15 +194,31 @@ export function createChat(options: ChatOptions, internals: Internals = {}): Cha
     if (frame.connectionId === connectionId) return; // a token was renewed
     connectionId = frame.connectionId;
     if (userId === null) void become(frame.userId);
-    await opened.promise;
+    const storage = await opened.promise;
     if (connectionId !== frame.connectionId) return; // it has ended meanwhile
+    if (frame.history !== undefined && frame.history !== history) beginHistory(storage, frame.history);
     rooms.connected();
     outbox.connected();
+    changes.connected();
+    threads.connected();
     reads.connected();
     people.connected();
+    pins.connected();
+    notifications.connected();
     void directory.refresh();
     void adopt();
     if (!hasLoadedMe) void loadMe();
+  }
+
+  /** A backup was restored: what was seen since it was made may never have been, and its numbers are given again. */
+  function beginHistory(storage: Storage, name: string): void {
+    history = name;
+    store.batch(() => {
+      rooms.forgetAll();
+      threads.forgetAll();
+      directory.forgetSeqs();
+    });
+    storage.beginHistory(name);
   }
 
   /** Only the picture may be missing, or have changed. */
@@ -186,9 +236,10 @@ export function createChat(options: ChatOptions, internals: Internals = {}): Cha
     connectionId = null;
     rooms.disconnected();
     outbox.disconnected();
-    changing.disconnected();
+    changes.disconnected();
     reads.disconnected();
     people.disconnected();
+    notifications.disconnected();
     typing.forget();
   }
 
@@ -224,9 +275,12 @@ export function createChat(options: ChatOptions, internals: Internals = {}): Cha
     stopFlushing();
     ending.abort();
     outbox.clear();
+    changes.dispose();
+    threads.dispose();
     rooms.dispose();
     directory.dispose();
     people.dispose();
+    notifications.dispose();
     typing.forget();
     return userId === null ? null : opened.promise;
   }
@@ -244,6 +298,7 @@ export function createChat(options: ChatOptions, internals: Internals = {}): Cha
         break;
       case "new_message":
         if (!rooms.message(frame.message)) directory.saw([frame.message]);
+        notifications.saw(frame.message);
         break;
       case "message_sent":
         sent(frame);
@@ -253,8 +308,10 @@ export function createChat(options: ChatOptions, internals: Internals = {}): Cha
         break;
       case "message_updated":
         directory.messageChanged(frame.message);
-        rooms.changed(frame.message);
-        changing.done(frame.requestId);
+        changes.answered(frame.requestId);
+        rooms.changed(frame);
+        threads.changed(frame.message);
+        pins.changed(frame.message);
         break;
       case "user_typing":
         rooms.typing(frame);
@@ -264,14 +321,17 @@ export function createChat(options: ChatOptions, internals: Internals = {}): Cha
         break;
       case "conversation_updated":
         directory.changedConversation(frame);
+        pins.told(frame);
         people.met(frame);
         break;
       case "notification":
         directory.notified(frame);
+        notifications.told();
         callAll(listeners, { type: "notification", notification: frame });
         break;
       case "read_receipt":
         directory.receipt(frame);
+        notifications.receipt(frame);
         if (frame.userId === userId) reads.receipt(frame);
         break;
       case "presence":
@@ -281,13 +341,19 @@ export function createChat(options: ChatOptions, internals: Internals = {}): Cha
         rooms.resync(frame);
         break;
       case "pong":
-        behind(new Map(Object.entries(frame.heads ?? {})));
-        void adopt();
+        ponged(frame);
         break;
       case "error":
         refused(frame);
         break;
     }
+  }
+
+  function ponged({ requestId, heads = {}, changes = {} }: Pong): void {
+    if (requestId !== undefined) rooms.ponged(requestId);
+    behind(new Map(Object.entries(heads)));
+    for (const [id, change] of Object.entries(changes)) rooms.changesBehind(id, change);
+    void adopt();
   }
 
   /** The gateway holds more than a ping said. */
@@ -296,9 +362,9 @@ export function createChat(options: ChatOptions, internals: Internals = {}): Cha
   }
 
   function refused(frame: ErrorFrame): void {
-    if (rooms.refused(frame) || reads.refused(frame) || people.refused(frame)) return;
-    if (frame.requestId === undefined || changing.refused(frame.requestId, failureIn(frame))) return;
-    outbox.refused(frame.requestId, failureIn(frame));
+    if (rooms.refused(frame) || reads.refused(frame) || people.refused(frame) || changes.refused(frame))
+      return;
+    if (frame.requestId !== undefined) outbox.refused(frame.requestId, failureIn(frame));
   }
 
   /** Stored. Its place among the messages is taken when those before it have come. */
@@ -318,6 +384,9 @@ export function createChat(options: ChatOptions, internals: Internals = {}): Cha
       tempId: entry.tempId,
       ...(entry.attachments.length > 0 && { attachments: [...entry.attachments] }),
       ...(entry.replyTo !== null && { replyTo: entry.replyTo }),
+      ...(entry.reply && { reply: entry.reply }),
+      ...(entry.mentions.length > 0 && { mentions: [...entry.mentions] }),
+      ...(entry.mentionAll && { mentionAll: true }),
     };
     if (!rooms.stored(message)) directory.saw([message]);
     // Where nobody looks there is nothing to wait for.
@@ -347,10 +416,20 @@ export function createChat(options: ChatOptions, internals: Internals = {}): Cha
   }
 
   function send(conversationId: string, content: string, options?: SendOptions): string {
-    const entry = newEntry(conversationId, content, options);
+    const quoted = options?.replyTo === undefined ? undefined : find(conversationId, options.replyTo);
+    const entry = newEntry(conversationId, content, options, quoted ? quoteOf(quoted) : null);
     typing.stop(conversationId);
     store.batch(() => outbox.add(entry));
     return entry.tempId;
+  }
+
+  /** A message, where it is here. */
+  function find(conversationId: string, messageId: string): Message | undefined {
+    const { messages, excerpt, threads } = roomOf(store.get(), conversationId);
+    const others = Object.values(threads).flatMap(({ parent, replies }) =>
+      parent ? [parent, ...replies] : replies,
+    );
+    return [...messages, ...(excerpt?.messages ?? []), ...others].find(({ id }) => id === messageId);
   }
 
   return {
@@ -382,6 +461,17 @@ export function createChat(options: ChatOptions, internals: Internals = {}): Cha
     loadConversation: directory.load,
     open: rooms.open,
     loadOlder: rooms.loadOlder,
+    openThread(conversationId, messageId) {
+      // What comes later is told of only where one is live.
+      const ends = [rooms.open(conversationId), threads.open(conversationId, messageId)];
+      return () => {
+        for (const end of ends) end();
+      };
+    },
+    openAt: rooms.openAt,
+    loadNewer: rooms.loadNewer,
+    backToLive: rooms.backToLive,
+    search: (wanted, cursor = null) => context.rest.search(wanted, cursor),
     markRead(conversationId, seq = Number.MAX_SAFE_INTEGER) {
       const upTo = directory.read(conversationId, seq);
       if (upTo !== null) reads.mark(conversationId, upTo);
@@ -390,11 +480,29 @@ export function createChat(options: ChatOptions, internals: Internals = {}): Cha
     watchPresence: people.watch,
     setPresence: people.set,
     send,
-    edit: changing.edit,
-    deleteMessage: changing.remove,
-    react: changing.react,
     retry: outbox.retry,
     discard: outbox.discard,
+    editMessage(conversationId, messageId, content, options = {}) {
+      typing.stop(conversationId);
+      const frame = { type: "edit_message" as const, conversationId, messageId };
+      changes.ask({ ...frame, content: contentOf(content), ...options });
+    },
+    deleteMessage: (conversationId, messageId) =>
+      changes.ask({ type: "delete_message", conversationId, messageId }),
+    addReaction: (conversationId, messageId, emoji) =>
+      changes.ask({ type: "add_reaction", conversationId, messageId, emoji }),
+    removeReaction: (conversationId, messageId, emoji) =>
+      changes.ask({ type: "remove_reaction", conversationId, messageId, emoji }),
+    async loadEdits(conversationId, messageId) {
+      const edits: Edit[] = [];
+      let cursor: string | null = null;
+      do {
+        const page: List<Edit> = await context.rest.edits(conversationId, messageId, { cursor });
+        edits.push(...page.items);
+        cursor = page.nextCursor;
+      } while (cursor !== null);
+      return edits;
+    },
     startTyping(conversationId) {
       if (roomOf(store.get(), conversationId).status === "joined") typing.start(conversationId);
     },
@@ -409,14 +517,32 @@ export function createChat(options: ChatOptions, internals: Internals = {}): Cha
       if (userId !== null) await directory.removeMember(conversationId, userId);
     },
     deleteConversation: directory.delete,
+    setRole: directory.setRole,
+    setPublic: directory.setPublic,
+    setClosed: directory.setClosed,
+    findChannels: (query, cursor = null) => context.rest.channels(query, cursor),
+    joinChannel: directory.joinChannel,
+    changeSettings: directory.changeSettings,
+    loadArchived: directory.loadArchived,
+    loadPins: pins.load,
+    pin: pins.pin,
+    unpin: pins.unpin,
+    loadAudit: (conversationId, cursor = null) => context.rest.audit(conversationId, cursor),
+    loadNotifications: notifications.load,
+    readNotifications: notifications.read,
+    loadNotificationSettings: () => context.rest.notificationSettings(),
+    async saveNotificationSettings(settings) {
+      await context.rest.setNotificationSettings(settings);
+    },
+    loadMails: () => context.rest.mails(),
+    saveMails: (wanted) => context.rest.setMails(wanted),
+    loadNotificationLevel: async (conversationId) =>
+      (await context.rest.notificationLevel(conversationId)).level,
+    async saveNotificationLevel(conversationId, level) {
+      await context.rest.setNotificationLevel(conversationId, level);
+    },
     loadMembers: directory.loadMembers,
   };
-}
-
-function failureIn(frame: { code: ErrorFrame["code"]; error: string; retryAfterMs?: number }): Failure {
-  const { code, error, retryAfterMs } = frame;
-  const retryable = isRetryable(code);
-  return { code, message: error, retryable, ...(retryAfterMs !== undefined && { retryAfterMs }) };
 }
 
 function deferred<Value>() {

@@ -2,7 +2,7 @@
 import { type Backoff, delayOf } from "./backoff.ts";
 import type { Context } from "./context.ts";
 import { ChatError, failureOf } from "./errors.ts";
-import type { ConversationUpdated, Message, Notification, ReadReceipt } from "./frames.ts";
+import type { ConversationUpdated, Member, Message, Notification, ReadReceipt } from "./frames.ts";
 import { createMembers } from "./members.ts";
 import type { ConversationView, List } from "./rest.ts";
 import {
@@ -17,7 +17,15 @@ import {
   withoutConversations,
   withSeqs,
 } from "./state.ts";
-import type { Conversation, GoneReason, LastMessage, NewConversation, Person } from "./types.ts";
+import type {
+  Conversation,
+  GoneReason,
+  LastMessage,
+  NewConversation,
+  OwnSettings,
+  Person,
+  Role,
+} from "./types.ts";
 
 const RETRY: Backoff = { base: 2000, cap: 60_000 };
 const PAGE = 50;
@@ -34,16 +42,26 @@ export interface DirectoryOptions {
   onUnread: (conversationId: string, seq: number) => void;
 }
 
+/** What is shown before it is answered. */
+type Wished = Partial<Pick<Conversation, "isMuted" | "isArchived" | "isPublic">>;
+/** What frames tell as it is now; of members they tell who came and went. */
+const FACTS = ["name", "closedAt", "role", "isMuted", "isArchived", "isPublic"] as const;
+const MEMBERS = "members";
+type Facts = Partial<Pick<Conversation, (typeof FACTS)[number]>>;
+
 export type Directory = ReturnType<typeof createDirectory>;
 
 export function createDirectory(context: Context, { onGone, onBack, onUnread }: DirectoryOptions) {
   const { store, rest } = context;
   const fetching = new Map<string, Promise<Conversation>>();
-  // When each conversation was lost, in losses: an answer that was asked for before does not bring it back.
+  // An answer does not undo what has been told since it was asked for: each thing told is a moment.
+  let moment = 0;
   const lost = new Map<string, number>();
-  let losses = 0;
+  const told = new Map<string, Record<string, number>>(); // of each conversation: its FACTS, and MEMBERS
   const members = createMembers(context, loadQuietly);
   let cursor: string | null = null; // of the page after the last one that was loaded
+  let archivedCursor: string | null = null;
+  const archivedFound = new Set<string>(); // since the first page of them
   let refreshing: Promise<void> | null = null;
   let again: ReturnType<typeof setTimeout> | undefined;
   let failures = 0;
@@ -54,18 +72,42 @@ export function createDirectory(context: Context, { onGone, onBack, onUnread }: 
     if (known) store.set(withConversation(store.get(), id, change(known)));
   };
 
-  /** `asked`: how many losses there were when this was asked for. */
+  /** Something of a conversation is told, or wished. */
+  function note(id: string, what: readonly string[]): void {
+    moment++;
+    told.set(id, { ...told.get(id), ...Object.fromEntries(what.map((each) => [each, moment])) });
+  }
+
+  const toldSince = (id: string, asked: number): string[] =>
+    Object.entries(told.get(id) ?? {}).flatMap(([what, at]) => (at > asked ? [what] : []));
+
+  /** `asked`: the moment when these were asked for. */
   function upsert(views: readonly ConversationView[], asked: number): void {
     const state = store.get();
     const current = views.filter(({ id }) => (lost.get(id) ?? 0) <= asked);
-    const conversations = current.map((view) => fromView(view, conversationOf(state, view.id), myId()));
+    const conversations = current.map((view) => {
+      const known = conversationOf(state, view.id);
+      return { ...fromView(view, known, myId()), ...(known && newer(known, asked)) };
+    });
     store.set(withConversations(state, conversations));
-    for (const { id } of current) onBack(id);
+    for (const { id } of current) {
+      onBack(id);
+      const kept: readonly string[] = conversationOf(state, id) ? FACTS : [];
+      if (toldSince(id, asked).some((what) => !kept.includes(what))) members.reloadSoon(id);
+    }
     // Read without a connection, perhaps before the page was loaded anew.
     for (const { id, lastSeq, unreadCount } of current) {
       const seq = conversationOf(store.get(), id)?.lastReadSeq ?? 0;
       if (seq > lastSeq - unreadCount) onUnread(id, seq);
     }
+  }
+
+  /** What has been told of it since. */
+  function newer(known: Conversation, asked: number): Facts {
+    const since = toldSince(known.id, asked);
+    return Object.fromEntries(
+      FACTS.filter((fact) => since.includes(fact)).map((fact) => [fact, known[fact]]),
+    );
   }
 
   // -------------------------------------------------------------------------------------------------- the list
@@ -81,7 +123,7 @@ export function createDirectory(context: Context, { onGone, onBack, onUnread }: 
   async function loadNewest(): Promise<void> {
     clearTimeout(again);
     store.set(withList(store.get(), { isLoading: true }));
-    const asked = losses;
+    const asked = moment;
     try {
       const before = store.get().conversations;
       const found: ConversationView[] = [];
@@ -93,10 +135,13 @@ export function createDirectory(context: Context, { onGone, onBack, onUnread }: 
         next = page.nextCursor;
       } while (next !== null && before.items.length > 0 && !reachesTheKnown(page.items, before.items));
       if (!before.isLoaded || next === null) cursor = next;
+      archivedCursor = null;
+      archivedFound.clear();
       store.batch(() => {
         upsert(found, asked);
         const hasMore = cursor !== null;
-        store.set(withList(store.get(), { isLoaded: true, isLoading: false, hasMore, failure: null }));
+        const loaded = { isLoaded: true, isLoading: false, hasMore, hasMoreArchived: true, failure: null };
+        store.set(withList(store.get(), loaded));
       });
       checkMissing(found, next === null);
       failures = 0;
@@ -119,8 +164,8 @@ export function createDirectory(context: Context, { onGone, onBack, onUnread }: 
     const ids = new Set(found.map(({ id }) => id));
     const last = found.at(-1);
     const oldest = last ? (last.lastMessage?.createdAt ?? last.createdAt) : "";
-    for (const { id, lastActivityAt } of store.get().conversations.items)
-      if (!ids.has(id) && (isAll || lastActivityAt > oldest)) loadQuietly(id);
+    for (const { id, lastActivityAt, isArchived } of store.get().conversations.items)
+      if (!ids.has(id) && !isArchived && (isAll || lastActivityAt > oldest)) loadQuietly(id);
   }
 
   async function loadMore(): Promise<void> {
@@ -128,7 +173,7 @@ export function createDirectory(context: Context, { onGone, onBack, onUnread }: 
     const { hasMore, isLoading } = store.get().conversations;
     if (!hasMore || isLoading || cursor === null) return;
     store.set(withList(store.get(), { isLoading: true }));
-    const asked = losses;
+    const asked = moment;
     try {
       const page = await rest.conversations({ cursor, limit: PAGE });
       cursor = page.nextCursor;
@@ -140,6 +185,49 @@ export function createDirectory(context: Context, { onGone, onBack, onUnread }: 
       store.set(withList(store.get(), { isLoading: false, failure: failureOf(error) }));
       throw error;
     }
+  }
+
+  async function loadArchived(): Promise<void> {
+    if (!store.get().conversations.hasMoreArchived) return;
+    const asked = moment;
+    const page = await rest.conversations({ archived: true, cursor: archivedCursor, limit: PAGE });
+    archivedCursor = page.nextCursor;
+    for (const { id } of page.items) archivedFound.add(id);
+    // What is known as archived and is not among them has come back, or is gone.
+    if (archivedCursor === null)
+      for (const { id, isArchived } of store.get().conversations.items)
+        if (isArchived && !archivedFound.has(id)) loadQuietly(id);
+    store.batch(() => {
+      upsert(page.items, asked);
+      store.set(withList(store.get(), { hasMoreArchived: archivedCursor !== null }));
+    });
+  }
+
+  /** It shows at once, and goes back where it is refused, unless it has been said meanwhile how it is. */
+  async function optimistically(
+    id: string,
+    changes: Wished,
+    answer: Promise<ConversationView>,
+  ): Promise<void> {
+    const before = conversationOf(store.get(), id);
+    note(id, Object.keys(changes));
+    update(id, (known) => changed<Conversation>(known, changes));
+    try {
+      await shown(answer);
+    } catch (error) {
+      const facts = (Object.keys(changes) as (keyof Wished)[]).filter(
+        (fact) => conversationOf(store.get(), id)?.[fact] === changes[fact],
+      );
+      const back = Object.fromEntries(facts.map((fact) => [fact, before?.[fact] ?? false]));
+      update(id, (known) => changed<Conversation>(known, back));
+      throw error;
+    }
+  }
+
+  function changeSettings(id: string, settings: OwnSettings): Promise<void> {
+    const { isMuted: muted, isArchived: archived } = settings;
+    const told = { ...(muted !== undefined && { muted }), ...(archived !== undefined && { archived }) };
+    return optimistically(id, settings, rest.changeSettings(id, told));
   }
 
   /** Fetch one as it is now; one call at a time for each. */
@@ -162,7 +250,7 @@ export function createDirectory(context: Context, { onGone, onBack, onUnread }: 
 
   /** The answer to a call, in the list. */
   async function shown(answer: Promise<ConversationView>): Promise<Conversation> {
-    const asked = losses;
+    const asked = moment;
     const view = await answer;
     upsert([view], asked);
     return conversationOf(store.get(), view.id) ?? fromView(view, undefined, myId());
@@ -174,7 +262,8 @@ export function createDirectory(context: Context, { onGone, onBack, onUnread }: 
   }
 
   function lose(id: string, reason: GoneReason): void {
-    lost.set(id, ++losses);
+    lost.set(id, ++moment);
+    told.delete(id);
     fetching.delete(id);
     store.batch(() => {
       store.set(withoutConversations(store.get(), new Set([id])));
@@ -218,16 +307,37 @@ export function createDirectory(context: Context, { onGone, onBack, onUnread }: 
   }
 
   function changedConversation(frame: ConversationUpdated): void {
+    const { conversationId: id, updateType } = frame;
+    if (updateType === "deleted") lose(id, "deleted");
+    else if (updateType === "created") loadQuietly(id);
+    else if (changesMembers(updateType)) changedMembers(frame);
+    else changedFacts(id, factsIn(frame));
+  }
+
+  function changedFacts(id: string, facts: Facts): void {
+    note(id, Object.keys(facts));
+    if (has(id)) update(id, (known) => changed<Conversation>(known, facts));
+  }
+
+  function changedMembers(frame: ConversationUpdated): void {
     const { conversationId: id, updateType, userIds = [], members: people = [] } = frame;
     const concernsMe = userIds.includes(myId() ?? "");
-    if (updateType === "deleted") lose(id, "deleted");
-    else if (updateType === "name_changed")
-      update(id, (known) => changed(known, { name: frame.name ?? null }));
-    else if (updateType === "member_removed" && concernsMe)
-      lose(id, frame.actorId === myId() ? "left" : "removed");
-    else if (updateType === "member_removed") members.went(id, userIds, people);
-    else if (updateType === "member_added" && !concernsMe) members.came(id, userIds, people);
-    else if (isInView(updateType)) loadQuietly(id);
+    note(id, [MEMBERS]);
+    if (updateType === "member_added") {
+      if (concernsMe) loadQuietly(id);
+      else members.came(id, userIds, people);
+    } else if (updateType === "member_removed") {
+      if (concernsMe) lose(id, frame.actorId === myId() ? "left" : "removed");
+      else members.went(id, userIds, people);
+    } else members.changed(id, people);
+    ownRole(id, people); // the last admin who leaves hands the role on
+  }
+
+  function ownRole(id: string, people: readonly Member[]): void {
+    const mine = people.find(({ userId }) => userId === myId());
+    if (!mine) return;
+    note(id, ["role"]);
+    update(id, (known) => changed(known, { role: mine.role }));
   }
 
   /** Something was missed in these conversations, which are not open; their newest seqs. */
@@ -274,23 +384,45 @@ export function createDirectory(context: Context, { onGone, onBack, onUnread }: 
       (await rest.readers(id, messageId)).items,
     heads: (): Record<string, number> =>
       Object.fromEntries(store.get().conversations.items.map(({ id, lastSeq }) => [id, lastSeq])),
+    /** How far conversations and people have come is to be heard anew: it may be less than what was heard before. */
+    forgetSeqs(): void {
+      const { conversations } = store.get();
+      const nothing = { lastSeq: 0, lastReadSeq: 0, unreadCount: 0, unreadMentions: 0, readers: {} };
+      const items = conversations.items.map((item) => ({ ...item, ...nothing }));
+      store.set({ ...store.get(), conversations: { ...conversations, items } });
+    },
     async searchPeople(query: string): Promise<Person[]> {
       return (await rest.users(query)).items;
     },
     create: (wanted: NewConversation) => shown(rest.create(wanted)),
     async rename(id: string, name: string): Promise<void> {
-      await shown(rest.rename(id, name));
+      await shown(rest.change(id, { name }));
     },
     async addMembers(id: string, userIds: string[]): Promise<void> {
+      const asked = moment;
       const conversation = await shown(rest.addMembers(id, userIds));
       const added = conversation.members.filter(({ userId }) => userIds.includes(userId));
-      members.came(id, [], added); // they are counted already
+      if (!toldSince(id, asked).includes(MEMBERS)) members.came(id, [], added); // they are counted already
     },
     async removeMember(id: string, userId: string): Promise<void> {
       await rest.removeMember(id, userId);
       if (userId === myId()) lose(id, "left");
       else members.went(id, [userId], []);
     },
+    async setRole(id: string, userId: string, role: Role): Promise<void> {
+      const asked = moment;
+      const { members: people } = await shown(rest.setRole(id, userId, role));
+      const changed = people.filter((member) => member.userId === userId);
+      if (!toldSince(id, asked).includes(MEMBERS)) members.changed(id, changed);
+    },
+    setPublic: (id: string, isPublic: boolean) =>
+      optimistically(id, { isPublic }, rest.change(id, { public: isPublic })),
+    async setClosed(id: string, isClosed: boolean): Promise<void> {
+      await shown(rest.change(id, { closed: isClosed }));
+    },
+    joinChannel: (id: string) => shown(rest.join(id)),
+    loadArchived,
+    changeSettings,
     async delete(id: string): Promise<void> {
       await rest.delete(id);
       lose(id, "deleted");
@@ -302,19 +434,25 @@ export function createDirectory(context: Context, { onGone, onBack, onUnread }: 
   };
 }
 
-/** Whether this changes how a conversation is shown. What a newer gateway tells besides is ignored. */
-function isInView(updateType: ConversationUpdated["updateType"]): boolean {
-  switch (updateType) {
-    case "created":
-    case "member_added": // this person was brought in
-    case "role_changed":
+function changesMembers(updateType: ConversationUpdated["updateType"]): boolean {
+  return updateType === "member_added" || updateType === "member_removed" || updateType === "role_changed";
+}
+
+/** What a frame says about the conversation itself. What a newer gateway tells besides is ignored. */
+function factsIn(frame: ConversationUpdated): Facts {
+  switch (frame.updateType) {
+    case "name_changed":
+      return { name: frame.name ?? null };
     case "visibility_changed":
+      return { isPublic: frame.public ?? false };
     case "closed":
+      return { closedAt: frame.timestamp };
     case "reopened":
+      return { closedAt: null };
     case "settings_changed":
-      return true;
+      return { isMuted: frame.muted ?? false, isArchived: frame.archived ?? false };
     default:
-      return false;
+      return {};
   }
 }
 
@@ -326,5 +464,7 @@ function lastMessageOf(notification: Notification, seq: number): LastMessage {
     senderName: notification.senderName ?? "",
     content: notification.preview ?? "",
     createdAt: notification.timestamp,
+    // Which is why this person was told.
+    ...(notification.kind === "mention" && { mentionAll: true }),
   };
 }

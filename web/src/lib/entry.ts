@@ -1,6 +1,6 @@
 /** One message of one's own: made, measured, and as the frame that sends it. */
 import { ChatError } from "./errors.ts";
-import type { SendMessage } from "./frames.ts";
+import type { Quote, SendMessage } from "./frames.ts";
 import type { Failure, Outgoing, SendOptions } from "./types.ts";
 
 /** As the gateway has them in `contracts/limits.py` and `WS_MAX_FRAME`. */
@@ -16,11 +16,14 @@ export interface Entry extends Outgoing {
 let lastOrder = 0;
 
 /** Throws CONTENT_EMPTY. One that is too long has failed already, so that what was written is not lost. */
-export function newEntry(conversationId: string, content: string, options: SendOptions = {}): Entry {
-  const { attachments = [], replyTo = null } = options;
-  // Half of a surrogate pair is not JSON for everybody.
-  const trimmed = content.toWellFormed().trim();
-  if (!trimmed && !attachments.length) throw new ChatError(EMPTY);
+export function newEntry(
+  conversationId: string,
+  content: string,
+  options: SendOptions = {},
+  reply: Quote | null = null,
+): Entry {
+  const { attachments = [], replyTo = null, mentions = [], mentionAll = false } = options;
+  const trimmed = attachments.length ? wellFormed(content) : contentOf(content);
   const now = Date.now();
   lastOrder = Math.max(lastOrder + 1, now * 1000);
   const entry: Entry = {
@@ -29,6 +32,9 @@ export function newEntry(conversationId: string, content: string, options: SendO
     content: trimmed,
     attachments,
     replyTo,
+    reply,
+    mentions,
+    mentionAll,
     createdAt: new Date(now).toISOString(),
     status: "waiting",
     failure: null,
@@ -36,6 +42,16 @@ export function newEntry(conversationId: string, content: string, options: SendO
   };
   return isTooLong(entry) ? { ...entry, status: "failed", failure: TOO_LONG } : entry;
 }
+
+/** As it is sent. Throws CONTENT_EMPTY. */
+export function contentOf(content: string): string {
+  const trimmed = wellFormed(content);
+  if (!trimmed) throw new ChatError(EMPTY);
+  return trimmed;
+}
+
+// Half of a surrogate pair is not JSON for everybody.
+const wellFormed = (content: string) => content.toWellFormed().trim();
 
 const EMPTY: Failure = {
   code: "CONTENT_EMPTY",
@@ -55,8 +71,14 @@ function isTooLong(entry: Entry): boolean {
   return new TextEncoder().encode(JSON.stringify(frameOf(entry))).length > FRAME_BYTES;
 }
 
+/** An entry that an earlier version of this library has kept says less. */
+export function completed(entry: Entry): Entry {
+  const missing = { reply: null, mentions: [], mentionAll: false };
+  return { ...missing, ...entry };
+}
+
 export function frameOf(entry: Entry): SendMessage {
-  const { conversationId, content, tempId, attachments, replyTo } = entry;
+  const { conversationId, content, tempId, attachments, replyTo, mentions, mentionAll } = entry;
   return {
     type: "send_message",
     conversationId,
@@ -66,6 +88,8 @@ export function frameOf(entry: Entry): SendMessage {
     requestId: tempId,
     ...(attachments.length > 0 && { attachments: [...attachments] }),
     ...(replyTo !== null && { replyTo }),
+    ...(mentions.length > 0 && { mentions: [...mentions] }),
+    ...(mentionAll && { mentionAll }),
   };
 }
 

@@ -1,5 +1,5 @@
 /** What a rejected promise of this library holds. */
-import type { ErrorCode } from "./frames.ts";
+import type { ErrorCode, Error as ErrorFrame, MessageError } from "./frames.ts";
 import type { Failure } from "./types.ts";
 
 export class ChatError extends Error implements Failure {
@@ -19,6 +19,12 @@ export class ChatError extends Error implements Failure {
 /** Whether what was refused with this code may succeed later, unchanged; as in `contracts/errors.py`. */
 export function isRetryable(code: ErrorCode): boolean {
   return code === "RATE_LIMITED" || code === "TIMEOUT" || code === "UNAVAILABLE";
+}
+
+/** What a frame refuses, and whether to try again. */
+export function failureIn({ code, error, retryAfterMs }: ErrorFrame | MessageError): Failure {
+  const retryable = isRetryable(code);
+  return { code, message: error, retryable, ...(retryAfterMs !== undefined && { retryAfterMs }) };
 }
 
 /** The plain data of a failure, which can be kept and compared. */

@@ -233,6 +233,9 @@ export interface WatchPresence {
 }
 /**
  * The connection belongs to this user now, until `expiresAt`.
+ *
+ * `history`: the name of what is stored, absent until a backup was restored. When a client meets another one, what it
+ * holds may never have been: it begins anew.
  */
 export interface Authenticated {
   timestamp: string;
@@ -243,6 +246,7 @@ export interface Authenticated {
   connectionId: string;
   heartbeatIntervalMs: number;
   expiresAt: string | null;
+  history?: string;
 }
 /**
  * The token was refused; close 4500 follows.

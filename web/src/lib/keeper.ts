@@ -1,4 +1,5 @@
 /** Watches the state and keeps on this device what changed: the person, conversations, newest messages, drafts. */
+import { confirmed } from "./changes.ts";
 import type { Storage } from "./storage.ts";
 import type { Store } from "./store.ts";
 import type { ChatState } from "./types.ts";
@@ -25,14 +26,17 @@ export function startKeeping(
     clearTimeout(timer);
     timer = undefined;
     const state = store.get();
+    keepList(state);
     for (const [id, room] of Object.entries(state.rooms)) {
       const before = kept.rooms[id];
       if (room === before || room.gone) continue;
-      if (room.messages !== before?.messages && room.messages.length > 0)
-        storage.keepMessages(id, room.messages.slice(-keptMessages));
+      const isSame = room.messages === before?.messages && room.lastChange === before.lastChange;
+      if (!isSame && room.messages.length > 0) {
+        const messages = room.messages.slice(-keptMessages).map(confirmed);
+        storage.keepMessages(id, { messages, lastChange: room.lastChange });
+      }
       if (room.draft !== (before?.draft ?? "")) storage.keepDraft(id, room.draft);
     }
-    keepList(state); // last, since it says up to which change the messages are known
     kept = state;
   }
 

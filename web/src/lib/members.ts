@@ -14,22 +14,26 @@ import {
 
 const PAGE = 100;
 /** Changes of members come in bursts, and to many clients at once. */
-const RECOUNT_WITHIN = 2000;
+const RELOAD_WITHIN = 2000;
 
 export interface Members {
   /** `members` are those of `userIds` that were told of. */
   came(id: string, userIds: readonly string[], members: readonly Member[]): void;
   /** `promoted`: the last admin left, and handed the role on. */
   went(id: string, userIds: readonly string[], promoted: readonly Member[]): void;
+  /** They are in it with other roles. */
+  changed(id: string, members: readonly Member[]): void;
   /** The first page, or the next. */
   load(id: string): Promise<void>;
+  /** Fetch the conversation again, soon, and once for many reasons. */
+  reloadSoon(id: string): void;
   dispose(): void;
 }
 
 /** `reload` fetches a conversation, with its true number of members. */
 export function createMembers(context: Context, reload: (id: string) => void): Members {
   const { store, rest } = context;
-  const recounts = new Map<string, ReturnType<typeof setTimeout>>();
+  const reloads = new Map<string, ReturnType<typeof setTimeout>>();
   const cursors = new Map<string, string | null>();
 
   /** All that are known, from the list and from what was loaded. */
@@ -62,12 +66,16 @@ export function createMembers(context: Context, reload: (id: string) => void): M
   /** Who is not among the known members may have been counted already, or not: ask. */
   function recount(id: string): void {
     const conversation = conversationOf(store.get(), id);
-    if (!conversation || conversation.members.length === conversation.memberCount || recounts.has(id)) return;
+    if (conversation && conversation.members.length !== conversation.memberCount) reloadSoon(id);
+  }
+
+  function reloadSoon(id: string): void {
+    if (reloads.has(id)) return;
     const look = () => {
-      recounts.delete(id);
+      reloads.delete(id);
       reload(id);
     };
-    recounts.set(id, setTimeout(look, delayOf(0, { base: RECOUNT_WITHIN, cap: RECOUNT_WITHIN })));
+    reloads.set(id, setTimeout(look, delayOf(0, { base: RELOAD_WITHIN, cap: RELOAD_WITHIN })));
   }
 
   async function load(id: string): Promise<void> {
@@ -112,9 +120,14 @@ export function createMembers(context: Context, reload: (id: string) => void): M
         store.set(withConversation(store.get(), id, { readers: withoutReaders(readers, userIds) }));
       recount(id);
     },
+    changed(id, members) {
+      const byId = new Map(members.map((member) => [member.userId, member]));
+      change(id, 0, (held) => held.map((member) => byId.get(member.userId) ?? member));
+    },
     load,
+    reloadSoon,
     dispose() {
-      for (const timer of recounts.values()) clearTimeout(timer);
+      for (const timer of reloads.values()) clearTimeout(timer);
     },
   };
 }

@@ -2,7 +2,24 @@
 import { ChatError } from "./errors.ts";
 import type { ErrorCode, Member, Message } from "./frames.ts";
 import type { Tokens } from "./tokens.ts";
-import type { ConversationType, Failure, NewConversation, Person } from "./types.ts";
+import type {
+  AuditEntry,
+  ConversationType,
+  Edit,
+  Failure,
+  Found,
+  Mails,
+  NewConversation,
+  NotificationEntry,
+  NotificationLevel,
+  NotificationSettings,
+  Page,
+  Person,
+  Pin,
+  PublicChannel,
+  Role,
+  Wanted,
+} from "./types.ts";
 
 /** How somebody wants to be seen on all devices. */
 export type Chosen = "online" | "busy" | "invisible";
@@ -17,8 +34,16 @@ export interface ConversationView {
   lastSeq: number;
   lastMessage: Message | null;
   unreadCount: number;
+  /** Absent from gateways that know no mentions. */
+  unreadMentions?: number;
   members: Member[];
   memberCount: number;
+  /** The caller's own; a gateway of before has it among the members only. */
+  role?: Role;
+  muted?: boolean;
+  archived?: boolean;
+  public?: boolean;
+  closedAt?: string;
 }
 
 export interface List<Item> {
@@ -31,9 +56,27 @@ export interface MessagePage {
   hasMore: boolean;
 }
 
+/** A browser's push subscription. */
+export interface PushDevice {
+  endpoint: string;
+  keys: { p256dh: string; auth: string };
+  preview: boolean;
+}
+
+/** A page of what somebody was told of. */
+export interface NotificationPage extends List<NotificationEntry> {
+  unreadCount: number;
+}
+
+/** Messages around one. */
+export interface PageAround extends MessagePage {
+  hasMoreBefore: boolean;
+  hasMoreAfter: boolean;
+}
+
 export type Rest = ReturnType<typeof createRest>;
 
-type Query = Record<string, string | number | null | undefined>;
+type Query = Record<string, string | number | boolean | null | undefined>;
 
 /** For slow networks too: a page of messages may be large. */
 const TIMEOUT = 30_000;
@@ -79,29 +122,70 @@ export function createRest(base: string, tokens: Tokens, ended: AbortSignal) {
   }
 
   const conversation = (id: string) => `/conversations/${encodeURIComponent(id)}`;
+  const message = (id: string, messageId: string) =>
+    `${conversation(id)}/messages/${encodeURIComponent(messageId)}`;
   return {
     me: () => call<Person>("GET", "/me"),
     users: (query: string) => call<List<Person>>("GET", `/users${search({ query })}`),
-    conversations: (query: { cursor?: string | null; limit?: number }) =>
+    conversations: (query: { archived?: true; cursor?: string | null; limit?: number }) =>
       call<List<ConversationView>>("GET", `/conversations${search(query)}`),
     conversation: (id: string) => call<ConversationView>("GET", conversation(id)),
     create: (wanted: NewConversation) => call<ConversationView>("POST", "/conversations", wanted),
-    rename: (id: string, name: string) => call<ConversationView>("PATCH", conversation(id), { name }),
+    change: (id: string, changes: { name?: string; public?: boolean; closed?: boolean }) =>
+      call<ConversationView>("PATCH", conversation(id), changes),
+    changeSettings: (id: string, settings: { muted?: boolean; archived?: boolean }) =>
+      call<ConversationView>("PATCH", `${conversation(id)}/me`, settings),
+    join: (id: string) => call<ConversationView>("POST", `${conversation(id)}/join`),
+    channels: (query: string, cursor: string | null) =>
+      call<Page<PublicChannel>>("GET", `/channels${search({ query, cursor })}`),
+    audit: (id: string, cursor: string | null) =>
+      call<Page<AuditEntry>>("GET", `${conversation(id)}/audit${search({ cursor })}`),
+    pins: (id: string) => call<{ items: Pin[] }>("GET", `${conversation(id)}/pins`),
+    pin: (id: string, messageId: string) =>
+      call<void>("PUT", `${conversation(id)}/pins/${encodeURIComponent(messageId)}`),
+    unpin: (id: string, messageId: string) =>
+      call<void>("DELETE", `${conversation(id)}/pins/${encodeURIComponent(messageId)}`),
     delete: (id: string) => call<void>("DELETE", conversation(id)),
     members: (id: string, query: { cursor?: string | null; limit?: number }) =>
       call<List<Member>>("GET", `${conversation(id)}/members${search(query)}`),
     addMembers: (id: string, userIds: string[]) =>
       call<ConversationView>("POST", `${conversation(id)}/members`, { userIds }),
+    setRole: (id: string, userId: string, role: Role) =>
+      call<ConversationView>("PATCH", `${conversation(id)}/members/${encodeURIComponent(userId)}`, { role }),
     removeMember: (id: string, userId: string) =>
       call<void>("DELETE", `${conversation(id)}/members/${encodeURIComponent(userId)}`),
     readers: (id: string, messageId: string) =>
-      call<{ items: Person[] }>(
-        "GET",
-        `${conversation(id)}/messages/${encodeURIComponent(messageId)}/readers`,
-      ),
+      call<{ items: Person[] }>("GET", `${message(id, messageId)}/readers`),
+    message: (id: string, messageId: string) => call<Message>("GET", message(id, messageId)),
+    replies: (id: string, messageId: string, query: { afterSeq: number; limit: number }) =>
+      call<MessagePage>("GET", `${message(id, messageId)}/replies${search(query)}`),
+    edits: (id: string, messageId: string, query: { cursor?: string | null; limit?: number }) =>
+      call<List<Edit>>("GET", `${message(id, messageId)}/edits${search(query)}`),
     presence: () => call<{ chosen: Chosen }>("GET", "/presence"),
     messages: (id: string, query: { beforeSeq?: number; afterSeq?: number; limit: number }) =>
       call<MessagePage>("GET", `${conversation(id)}/messages${search(query)}`),
+    notifications: (cursor: string | null) =>
+      call<NotificationPage>("GET", `/notifications${search({ cursor })}`),
+    readNotifications: (which: { all: true } | { conversationId: string }) =>
+      call<void>("POST", "/notifications/read", which),
+    notificationSettings: () => call<NotificationSettings>("GET", "/notification-settings"),
+    setNotificationSettings: (settings: NotificationSettings) =>
+      call<NotificationSettings>("PUT", "/notification-settings", settings),
+    notificationLevel: (id: string) =>
+      call<{ level: NotificationLevel | null }>("GET", `${conversation(id)}/notification-settings`),
+    setNotificationLevel: (id: string, level: NotificationLevel | null) =>
+      call<{ level: NotificationLevel | null }>("PUT", `${conversation(id)}/notification-settings`, {
+        level,
+      }),
+    mails: () => call<Mails>("GET", "/email"),
+    setMails: (wanted: Pick<Mails, "digest" | "language">) => call<Mails>("PUT", "/email", wanted),
+    pushKey: () => call<{ publicKey: string | null }>("GET", "/push/key"),
+    subscribePush: (device: PushDevice) => call<void>("POST", "/push/subscriptions", device),
+    unsubscribePush: (device: { endpoint: string }) => call<void>("DELETE", "/push/subscriptions", device),
+    around: (id: string, aroundSeq: number, limit: number) =>
+      call<PageAround>("GET", `${conversation(id)}/messages${search({ aroundSeq, limit })}`),
+    search: ({ words, ...narrowed }: Wanted, cursor: string | null) =>
+      call<Page<Found>>("GET", `/search${search({ q: words, ...narrowed, cursor })}`),
   };
 }
 

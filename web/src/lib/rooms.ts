@@ -2,15 +2,26 @@
 import { type Backoff, delayOf } from "./backoff.ts";
 import type { Context } from "./context.ts";
 import { ChatError, failureOf } from "./errors.ts";
-import type { Error as ErrorFrame, JoinedConversation, Message, Resync, UserTyping } from "./frames.ts";
+import { createExcerpts, joinWindows } from "./excerpts.ts";
+import type {
+  Error as ErrorFrame,
+  JoinedConversation,
+  Message,
+  MessageUpdated,
+  Resync,
+  UserTyping,
+} from "./frames.ts";
 import { createHoles, LARGEST_HOLE } from "./holes.ts";
+import { newest, replaced } from "./message.ts";
 import { newlyOpened, type Opened } from "./opened.ts";
-import { conversationOf, roomOf, withConversation, withRoom } from "./state.ts";
+import { createRefetch, endOf, toldOf } from "./refetch.ts";
+import { roomOf, withRoom } from "./state.ts";
 import {
   add,
   EMPTY,
   hasOlder,
   holeIn,
+  isHeld,
   knowHead,
   lastOf,
   prepend,
@@ -24,11 +35,26 @@ import { createOthersTyping } from "./typing.ts";
 /** A hole may be a message that is still on its way. */
 const PATIENCE = 400;
 const RETRY: Backoff = { base: 1000, cap: 30_000 };
+/** More changes than this of messages that are not held are hardly made while a page is on its way. */
+const CHANGED = 500;
+
+export interface RoomsOptions {
+  /** Hears of every message that came, from wherever; many at a time after a join. */
+  onMessages: (messages: readonly Message[]) => void;
+  /** Messages as this person is to see them. */
+  shown: (conversationId: string, messages: readonly Message[]) => readonly Message[];
+}
+
 export interface Rooms {
   open(conversationId: string): () => void;
   loadOlder(conversationId: string): Promise<void>;
+  openAt(conversationId: string, seq: number): Promise<void>;
+  loadNewer(conversationId: string): Promise<void>;
+  backToLive(conversationId: string): void;
   connected(): void;
   disconnected(): void;
+  /** What was seen is of another history; before `connected`. */
+  forgetAll(): void;
   joined(frame: JoinedConversation): void;
   /** An error frame with this `requestId`; returns whether it answers a join. */
   refused(frame: ErrorFrame): boolean;
@@ -36,10 +62,16 @@ export interface Rooms {
   message(message: Message): boolean;
   /** The same for one that is this person's, and was not told of by a `new_message` yet. */
   stored(message: Message): boolean;
-  changed(message: Message): void;
+  changed(frame: MessageUpdated): void;
+  /** What `shown` says of it is another thing now. */
+  showAgain(conversationId: string): void;
+  /** The answer to a ping with this `requestId`. */
+  ponged(requestId: string): void;
   resync(frame: Resync): void;
   /** The gateway holds more than this client said. Returns whether the conversation is live here. */
   behind(conversationId: string, head: number): boolean;
+  /** The same for changes. */
+  changesBehind(conversationId: string, change: number): void;
   typing(frame: UserTyping): void;
   stoppedTyping(conversationId: string, userId: string): void;
   /** This person is in it no more. */
@@ -48,15 +80,18 @@ export interface Rooms {
   back(conversationId: string): void;
   /** The last seq held of each live conversation. */
   heads(): Record<string, number>;
+  /** The last change known of each. */
+  changes(): Record<string, number>;
   dispose(): void;
 }
 
-/** `onMessages` hears of every message that came, from wherever; many at a time after a join. */
-export function createRooms(context: Context, onMessages: (messages: readonly Message[]) => void): Rooms {
+export function createRooms(context: Context, { onMessages, shown }: RoomsOptions): Rooms {
   const { store, rest, outbox } = context;
   const rooms = new Map<string, Opened>();
   const typists = createOthersTyping(stoppedTyping);
   const holes = createHoles(context, { accept, startOver, onGone: gone });
+  const refetch = createRefetch(context, refresh);
+  const excerpts = createExcerpts(context, { publish, current });
   let requests = 0;
   let isDisposed = false;
 
@@ -75,12 +110,15 @@ export function createRooms(context: Context, onMessages: (messages: readonly Me
   }
 
   function publish(room: Opened): void {
-    const { timeline } = room;
+    joinWindows(room);
+    const { timeline, excerpt } = room;
     show(room.id, {
       status: statusOf(room),
-      messages: timeline.messages,
-      isLoaded: timeline.base !== null,
-      hasOlder: hasOlder(timeline),
+      messages: shown(room.id, timeline.messages),
+      excerpt: excerpt && { ...excerpt, messages: shown(room.id, excerpt.messages) },
+      lastChange: room.knownChange,
+      isLoaded: timeline.base !== null || excerpt !== null,
+      hasOlder: excerpt ? excerpt.hasOlder : hasOlder(timeline),
     });
   }
 
@@ -108,6 +146,7 @@ export function createRooms(context: Context, onMessages: (messages: readonly Me
   function close(room: Opened): void {
     if (room.isLive || room.joining) context.send({ type: "leave_conversation", conversationId: room.id });
     quiet(room);
+    excerpts.leave(room);
     publish(room);
   }
 
@@ -117,6 +156,7 @@ export function createRooms(context: Context, onMessages: (messages: readonly Me
     room.joining = null;
     room.replay = null;
     room.isLive = false;
+    endOf(room);
     for (const { userId } of roomOf(store.get(), room.id).typing) typists.stopped(room.id, userId);
     show(room.id, { typing: [] });
     // What is stored, and not seen here, comes with the next join.
@@ -126,19 +166,25 @@ export function createRooms(context: Context, onMessages: (messages: readonly Me
 
   function stopTimers(room: Opened): void {
     clearTimeout(room.rejoin);
+    clearTimeout(room.refetch);
     holes.stop(room);
   }
 
   function restore(room: Opened): Promise<void> {
-    room.restored ??= (async () => {
-      const kept = await (await context.storage).messages(room.id);
+    if (room.restored) return room.restored;
+    let restoring: Promise<void> | null = null;
+    restoring = (async () => {
+      const { messages: kept, lastChange } = await (await context.storage).messages(room.id);
       const first = kept[0];
-      if (!first || room.timeline.base !== null) return;
+      if (!first || room.timeline.base !== null || room.restored !== restoring) return;
+      room.knownChange = lastChange;
+      room.toldChange = lastChange;
       room.timeline = add(startAfter(first.seq - 1), kept);
       room.told = lastOf(room.timeline) ?? 0;
       publish(room);
     })();
-    return room.restored;
+    room.restored = restoring;
+    return restoring;
   }
 
   function join(room: Opened): void {
@@ -150,11 +196,7 @@ export function createRooms(context: Context, onMessages: (messages: readonly Me
       type: "join_conversation",
       conversationId: room.id,
       limit: context.pageSize,
-      // Of what is held the gateway tells what has changed since.
-      ...(afterSeq !== null && {
-        afterSeq,
-        afterChange: conversationOf(store.get(), room.id)?.lastChange ?? 0,
-      }),
+      ...(afterSeq !== null && { afterSeq, afterChange: room.knownChange }),
       requestId,
     });
     if (isSent) room.joining = { requestId, afterSeq };
@@ -168,29 +210,46 @@ export function createRooms(context: Context, onMessages: (messages: readonly Me
     room.failures = 0;
     if (afterSeq !== null && frame.lastSeq < afterSeq) {
       // The gateway has less than what was seen: its history is another one now.
-      startOver(room, EMPTY);
-      room.told = 0;
+      forget(room);
       void context.storage.then((storage) => storage.forgetMessages(room.id));
       join(room);
       return;
     }
     room.isLive = true;
+    if (frame.lastChange !== undefined) settle(room, frame.lastChange);
     const first = frame.firstSeq ?? frame.lastSeq + 1;
-    const isAnew = afterSeq === null || first - 1 - afterSeq > LARGEST_HOLE;
-    if (isAnew) startOver(room, startAfter(first - 1));
+    if (afterSeq === null) startOver(room, startAfter(first - 1));
+    else if (first - 1 - afterSeq > LARGEST_HOLE) startOver(room, startAfter(first - 1));
     room.timeline = knowHead(room.timeline, frame.lastSeq);
-    // What is held already is told of change by change, and what follows these may be lost on the way.
-    const lastChange = isAnew ? (frame.lastChange ?? 0) : 0;
-    if (frame.firstSeq === null) {
-      accept(room, [], true);
-      knowChanges(room.id, lastChange);
-    } else room.replay = { until: frame.lastSeq, messages: [], lastChange };
+    if (frame.firstSeq === null) accept(room, [], true);
+    else room.replay = { until: frame.lastSeq, messages: [] };
   }
 
-  /** All changes up to this one are in what is held. */
-  function knowChanges(id: string, lastChange: number): void {
-    const known = conversationOf(store.get(), id)?.lastChange ?? 0;
-    if (lastChange > known) store.set(withConversation(store.get(), id, { lastChange }));
+  /** The changes up to this one follow; the answer to a ping comes after them. */
+  function settle(room: Opened, lastChange: number): void {
+    const requestId = `settled-${++requests}`;
+    if (!context.send({ type: "ping", requestId })) return;
+    room.settling = requestId;
+    toldOf(room, lastChange);
+  }
+
+  function ponged(requestId: string): void {
+    for (const room of rooms.values())
+      if (room.settling === requestId) {
+        room.settling = null;
+        toldOf(room, room.toldChange);
+        publish(room);
+      }
+  }
+
+  /** Nothing of what was seen is so any more. */
+  function forget(room: Opened): void {
+    startOver(room, EMPTY);
+    excerpts.leave(room);
+    room.told = 0;
+    room.knownChange = 0;
+    room.toldChange = 0;
+    room.changed.clear();
   }
 
   /** Another window. What was sent and has not been seen is not waited for. */
@@ -222,7 +281,6 @@ export function createRooms(context: Context, onMessages: (messages: readonly Me
       if (message.seq >= replay.until) {
         room.replay = null;
         accept(room, replay.messages, true);
-        knowChanges(room.id, replay.lastChange);
       }
     }
     return true;
@@ -240,7 +298,7 @@ export function createRooms(context: Context, onMessages: (messages: readonly Me
   function accept(room: Opened, messages: readonly Message[], isReplay: boolean): void {
     store.batch(() => {
       onMessages(messages);
-      room.timeline = add(room.timeline, messages);
+      room.timeline = add(room.timeline, current(room, messages));
       const held = room.timeline.messages;
       const fresh = held.slice(held.findLastIndex(({ seq }) => seq <= room.told) + 1);
       for (const message of fresh) {
@@ -254,12 +312,49 @@ export function createRooms(context: Context, onMessages: (messages: readonly Me
     if (holeIn(room.timeline)) holes.look(room, PATIENCE);
   }
 
-  function changed(message: Message): void {
+  function changed({ message }: MessageUpdated): void {
     const room = rooms.get(message.conversationId);
     if (!room) return;
-    room.timeline = replace(room.timeline, message);
+    take(room, message);
+    if (!isHeld(room.timeline, message)) remember(room, message);
+    // An answer to somebody who has not joined says nothing about the changes before it.
+    if (room.isLive) toldOf(room, message.changeSeq ?? 0);
     publish(room);
-    if (room.isLive) knowChanges(room.id, message.changeSeq ?? 0);
+  }
+
+  /** A message as it is now, wherever it is held. */
+  function take(room: Opened, message: Message): void {
+    const { excerpt } = room;
+    room.timeline = replace(room.timeline, message);
+    if (excerpt) room.excerpt = { ...excerpt, messages: replaced(excerpt.messages, message) };
+  }
+
+  function remember(room: Opened, message: Message): void {
+    const before = room.changed.get(message.id);
+    room.changed.delete(message.id);
+    room.changed.set(message.id, before ? newest(before, message) : message);
+    for (const id of room.changed.keys()) if (room.changed.size > CHANGED) room.changed.delete(id);
+  }
+
+  /** Messages from somewhere else, with the changes that came before them. */
+  function current(room: Opened, messages: readonly Message[]): readonly Message[] {
+    if (!room.changed.size) return messages;
+    return messages.map((message) => {
+      const known = room.changed.get(message.id);
+      return known ? newest(message, known) : message;
+    });
+  }
+
+  function refresh(room: Opened, messages: readonly Message[]): void {
+    for (const message of messages) take(room, message);
+    publish(room);
+  }
+
+  function changesBehind(conversationId: string, change: number): void {
+    const room = rooms.get(conversationId);
+    // The gateway has noticed too, and may send them in a moment.
+    if (room?.isLive && room.settling === null && room.knownChange < change)
+      refetch.doubt(room, change, PATIENCE);
   }
 
   // ---------------------------------------------------------------------------------------------------- holes
@@ -267,17 +362,11 @@ export function createRooms(context: Context, onMessages: (messages: readonly Me
   function resync({ conversationId, fromSeq, lastChange }: Resync): void {
     const room = rooms.get(conversationId);
     if (!room?.isLive) return;
-    if (lastChange !== undefined) {
-      // More has changed than can be told: everything that is held may be out of date.
-      room.isLive = false;
-      room.replay = null;
-      startOver(room, EMPTY);
-      void context.storage.then((storage) => storage.forgetMessages(room.id));
-      join(room);
-      return;
+    if (lastChange !== undefined) refetch.lost(room, lastChange);
+    else {
+      room.timeline = knowHead(room.timeline, fromSeq);
+      holes.look(room, 0);
     }
-    room.timeline = knowHead(room.timeline, fromSeq);
-    holes.look(room, 0);
   }
 
   function behind(conversationId: string, head: number): boolean {
@@ -300,11 +389,13 @@ export function createRooms(context: Context, onMessages: (messages: readonly Me
 
   async function fetchOlder(room: Opened): Promise<void> {
     const { base } = room.timeline;
-    if (base === null || base === 0) return;
+    if (!roomOf(store.get(), room.id).hasOlder) return;
     show(room.id, { isLoadingOlder: true });
+    if (room.excerpt) return excerpts.loadOlder(room);
+    if (base === null) return;
     const page = await rest.messages(room.id, { beforeSeq: base + 1, limit: context.pageSize });
     if (room.timeline.base !== base) return; // the window is another one by now
-    room.timeline = prepend(room.timeline, page.items, page.hasMore);
+    room.timeline = prepend(room.timeline, current(room, page.items), page.hasMore);
     store.batch(() => {
       show(room.id, { isLoadingOlder: false });
       publish(room);
@@ -333,17 +424,24 @@ export function createRooms(context: Context, onMessages: (messages: readonly Me
   // ----------------------------------------------------------------------------------------------- coming, going
 
   function gone(conversationId: string, reason: GoneReason): void {
-    if (roomOf(store.get(), conversationId).gone) return;
+    const known = roomOf(store.get(), conversationId).gone;
+    // A call may find that it is gone before a frame tells why.
+    if (known === "not_found" && reason !== known) show(conversationId, { gone: reason });
+    if (known) return;
     const room = rooms.get(conversationId);
     store.batch(() => {
       if (room) {
         room.timeline = EMPTY;
+        excerpts.leave(room);
         room.told = 0;
+        room.knownChange = 0;
+        room.changed.clear();
         quiet(room);
       }
       outbox.refuseAll(conversationId, notAMember);
       const members = { items: [], isLoaded: false, isLoading: false, hasMore: false };
-      const nothing = { messages: [], isLoaded: false, hasOlder: false, members };
+      const pins = { items: [], isLoaded: false };
+      const nothing = { pins, messages: [], excerpt: null, isLoaded: false, hasOlder: false, members };
       show(conversationId, { gone: reason, status: "gone", ...nothing });
       void context.storage.then((storage) => storage.forgetConversation(conversationId));
       context.emit({ type: "gone", conversationId, reason });
@@ -362,6 +460,15 @@ export function createRooms(context: Context, onMessages: (messages: readonly Me
   return {
     open,
     loadOlder,
+    openAt: (id, seq) => excerpts.openAt(roomFor(id), seq),
+    loadNewer(id) {
+      const room = roomFor(id);
+      room.newer ??= excerpts.loadNewer(room).finally(() => {
+        room.newer = null;
+      });
+      return room.newer;
+    },
+    backToLive: (id) => excerpts.leave(roomFor(id)),
     connected() {
       for (const room of rooms.values()) void restore(room).then(() => join(room));
     },
@@ -373,13 +480,26 @@ export function createRooms(context: Context, onMessages: (messages: readonly Me
         }
       });
     },
+    forgetAll() {
+      for (const room of rooms.values()) {
+        room.restored = Promise.resolve(); // what the device kept is of the same history
+        forget(room);
+        publish(room);
+      }
+    },
     joined,
     refused,
     message,
     stored,
     changed,
+    showAgain(conversationId) {
+      const room = rooms.get(conversationId);
+      if (room) publish(room);
+    },
+    ponged,
     resync,
     behind,
+    changesBehind,
     typing,
     stoppedTyping,
     gone,
@@ -388,9 +508,16 @@ export function createRooms(context: Context, onMessages: (messages: readonly Me
       const live = [...rooms.values()].filter((room) => room.isLive && !room.replay);
       return Object.fromEntries(live.map((room) => [room.id, lastOf(room.timeline) ?? 0]));
     },
+    changes() {
+      const live = [...rooms.values()].filter(({ isLive, settling }) => isLive && settling === null);
+      return Object.fromEntries(live.map((room) => [room.id, room.knownChange]));
+    },
     dispose() {
       isDisposed = true;
-      for (const room of rooms.values()) stopTimers(room);
+      for (const room of rooms.values()) {
+        stopTimers(room);
+        endOf(room);
+      }
       typists.forget();
     },
   };

@@ -46,6 +46,8 @@ export interface SocketOptions {
   tokens: Tokens;
   /** What pings carry: the last seq that is held of each conversation. */
   heads?: () => Record<string, number>;
+  /** And the last change that is known of each. */
+  changes?: () => Record<string, number>;
   onFrame: (frame: ServerFrame) => void;
   onConnection: (connection: Connection) => void;
   timing?: Partial<Timing>;
@@ -207,7 +209,12 @@ export function createSocket(options: SocketOptions): Socket {
 
   function ping(timeout: number): void {
     const heads = options.heads?.() ?? {};
-    const sent = send({ type: "ping", ...(Object.keys(heads).length > 0 && { heads }) });
+    const changes = options.changes?.() ?? {};
+    const sent = send({
+      type: "ping",
+      ...(Object.keys(heads).length > 0 && { heads }),
+      ...(Object.keys(changes).length > 0 && { changes }),
+    });
     if (!sent) return;
     const until = Date.now() + timeout;
     // A further ping does not prolong the time that the first one has.

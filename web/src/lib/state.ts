@@ -5,10 +5,25 @@ import type { ChatState, Conversation, LastMessage, Member, Room } from "./types
 export const INITIAL: ChatState = {
   connection: { status: "stopped", retryAt: null, reason: null, wasConnected: false },
   me: null,
-  conversations: { items: [], isLoaded: false, isLoading: false, hasMore: false, failure: null },
+  conversations: {
+    items: [],
+    isLoaded: false,
+    isLoading: false,
+    hasMore: false,
+    hasMoreArchived: true,
+    failure: null,
+  },
   rooms: {},
   presence: {},
   myPresence: null,
+  notifications: {
+    items: [],
+    unreadCount: 0,
+    isLoaded: false,
+    isLoading: false,
+    hasMore: false,
+    failure: null,
+  },
 };
 
 export function roomOf(state: ChatState, conversationId: string): Room {
@@ -18,12 +33,16 @@ export function roomOf(state: ChatState, conversationId: string): Room {
       status: "closed",
       gone: null,
       messages: [],
+      excerpt: null,
       outgoing: [],
       isLoaded: false,
       hasOlder: false,
+      lastChange: 0,
       isLoadingOlder: false,
       typing: [],
+      threads: {},
       members: { items: [], isLoaded: false, isLoading: false, hasMore: false },
+      pins: { items: [], isLoaded: false },
       draft: "",
     }
   );
@@ -87,7 +106,17 @@ export function fromView(
   known: Conversation | undefined,
   myId: string | null,
 ): Conversation {
-  const { unreadCount, lastMessage, ...facts } = view;
+  const {
+    unreadCount,
+    unreadMentions = known?.unreadMentions ?? 0,
+    lastMessage,
+    muted,
+    archived,
+    public: isPublic,
+    closedAt,
+    role,
+    ...facts
+  } = view;
   const isAhead = known !== undefined && known.lastSeq > view.lastSeq;
   return withSeqs(
     {
@@ -97,6 +126,12 @@ export function fromView(
       lastReadSeq: 0,
       readers: risen(known?.readers ?? {}, view.members, myId),
       unreadCount,
+      unreadMentions: isAhead ? Math.max(unreadMentions, known.unreadMentions) : unreadMentions,
+      role: role ?? view.members.find(({ userId }) => userId === myId)?.role ?? "member",
+      isPublic: isPublic ?? false,
+      closedAt: closedAt ?? null,
+      isMuted: muted ?? false,
+      isArchived: archived ?? false,
     },
     {
       lastSeq: Math.max(view.lastSeq, known?.lastSeq ?? 0),
@@ -106,10 +141,19 @@ export function fromView(
   );
 }
 
-/** With other seqs, and what follows from them. */
+/** With other seqs, and what follows from them: a newer message also brings an archived conversation back. */
 export function withSeqs(conversation: Conversation, changes: Partial<Conversation>): Conversation {
   const next = { ...conversation, ...changes };
-  return { ...next, unreadCount: Math.max(0, next.lastSeq - next.lastReadSeq) };
+  const unreadCount = Math.max(0, next.lastSeq - next.lastReadSeq);
+  // Which of them were mentions only the gateway knows: these are the most that can be left.
+  const unreadMentions = Math.min(next.unreadMentions, unreadCount);
+  // Whoever muted it too does not want it back.
+  const isBack = next.lastSeq > conversation.lastSeq && !next.isMuted;
+  return { ...next, unreadCount, unreadMentions, isArchived: next.isArchived && !isBack };
+}
+
+function doesMention({ mentions, mentionAll }: LastMessage, userId: string | null): boolean {
+  return mentionAll === true || (userId !== null && (mentions ?? []).includes(userId));
 }
 
 /** A message was seen. What its sender wrote, its sender has read. */
@@ -128,6 +172,9 @@ export function withLastMessage(
       lastMessage: message,
       lastActivityAt: message.createdAt,
     }),
+    ...(isNewest &&
+      !isMine &&
+      doesMention(message, myId) && { unreadMentions: conversation.unreadMentions + 1 }),
     ...(isMine && { lastReadSeq: Math.max(conversation.lastReadSeq, message.seq) }),
     ...(message.senderId !== null && {
       readers: risen(conversation.readers, [{ userId: message.senderId, lastReadSeq: message.seq }], myId),
@@ -181,6 +228,11 @@ export function withPresence(state: ChatState, presence: ChatState["presence"]):
     Object.keys(state.presence).length === Object.keys(next).length &&
     Object.entries(next).every(([id, now]) => now === state.presence[id]);
   return isSame ? state : { ...state, presence: next };
+}
+
+export function withNotifications(state: ChatState, changes: Partial<ChatState["notifications"]>): ChatState {
+  const notifications = changed(state.notifications, changes);
+  return notifications === state.notifications ? state : { ...state, notifications };
 }
 
 export function withMyPresence(state: ChatState, myPresence: ChatState["myPresence"]): ChatState {

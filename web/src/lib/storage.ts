@@ -3,8 +3,9 @@
  * works all the same, from memory and until the tab is closed: no failure here is anybody's to handle.
  */
 import { type DBSchema, deleteDB, type IDBPDatabase, openDB } from "idb";
-import type { Entry } from "./entry.ts";
+import { completed, type Entry } from "./entry.ts";
 import type { Message } from "./frames.ts";
+import { changeOf } from "./message.ts";
 import { unbrokenEnd } from "./timeline.ts";
 import type { Conversation, Person } from "./types.ts";
 
@@ -13,32 +14,58 @@ interface Schema extends DBSchema {
   conversations: { key: string; value: Conversation };
   messages: { key: [conversationId: string, seq: number]; value: Message };
   drafts: { key: string; value: string };
+  /** By conversation: the last change that is contained in the messages kept of it. */
+  changes: { key: string; value: number };
+  /** Under one key: the name of the history that all of this belongs to. */
+  history: { key: string; value: string };
   /** `owner` is the tab that sends it. */
   outbox: { key: string; value: Entry & { owner: string } };
 }
 
-const STORES = ["me", "conversations", "messages", "drafts", "outbox"] as const;
-const VERSION = 1;
+const STORES = ["me", "conversations", "messages", "drafts", "changes", "history", "outbox"] as const;
+const VERSION = 3;
 /** Opening waits for ever while another tab refuses to let go of an older version. */
 const PATIENCE = 3000;
 /** To leave nothing lying about for those who were given none. */
-const NOTHING: Kept = { me: null, conversations: [], drafts: new Map() };
+const NO_MESSAGES: KeptMessages = { messages: [], lastChange: 0 };
+const NOTHING: Kept = { me: null, conversations: [], drafts: new Map(), history: null };
+
+/** What an older version of this library did not keep. */
+const UNKNOWN_BEFORE: Partial<Conversation> = {
+  readers: {},
+  unreadMentions: 0,
+  role: "member",
+  isPublic: false,
+  closedAt: null,
+  isMuted: false,
+  isArchived: false,
+};
 
 export interface Kept {
   me: Person | null;
   conversations: Conversation[];
   drafts: Map<string, string>;
+  /** The name of the history of these; null while it has none. */
+  history: string | null;
+}
+
+export interface KeptMessages {
+  messages: Message[];
+  /** All changes of these up to this one are in them. */
+  lastChange: number;
 }
 
 export interface Storage {
   load(): Promise<Kept>;
   /** The newest that are kept of a conversation, without holes. */
-  messages(conversationId: string): Promise<Message[]>;
+  messages(conversationId: string): Promise<KeptMessages>;
   keepMe(me: Person): void;
   keepConversations(conversations: readonly Conversation[]): void;
-  /** These, and no older ones. */
-  keepMessages(conversationId: string, messages: readonly Message[]): void;
+  /** These, and no older ones; a message that is kept in a newer state already stays so. */
+  keepMessages(conversationId: string, kept: { messages: readonly Message[]; lastChange: number }): void;
   forgetMessages(conversationId: string): void;
+  /** Forget the messages of all conversations: this history is another one. */
+  beginHistory(name: string): void;
   /** It, its messages and its draft. */
   forgetConversation(conversationId: string): void;
   /** An empty one is forgotten. */
@@ -82,38 +109,42 @@ export function openStorage(userId: string): Storage {
   return {
     load: () =>
       read(async (db) => {
-        const tx = db.transaction(["me", "conversations", "drafts"]);
-        const [me, conversations, ids, drafts] = await Promise.all([
+        const tx = db.transaction(["me", "conversations", "drafts", "history"]);
+        const [me, conversations, ids, drafts, history] = await Promise.all([
           tx.objectStore("me").get("me"),
           tx.objectStore("conversations").getAll(),
           tx.objectStore("drafts").getAllKeys(),
           tx.objectStore("drafts").getAll(),
+          tx.objectStore("history").get("name"),
         ]);
         return {
           me: me ?? null,
-          // What an older version of this library kept knew of no readers.
-          conversations: conversations.map((conversation) => ({
-            ...conversation,
-            readers: conversation.readers ?? {},
-          })),
+          conversations: conversations.map((conversation) => ({ ...UNKNOWN_BEFORE, ...conversation })),
           drafts: new Map(ids.map((id, at) => [id, drafts[at] ?? ""])),
+          history: history ?? null,
         };
       }, NOTHING),
     messages: (conversationId) =>
       read(async (db) => {
-        const found = unbrokenEnd(await db.getAll("messages", all(conversationId)));
-        for (const message of found) kept.add(message);
-        return found;
-      }, []),
+        const tx = db.transaction(["messages", "changes"]);
+        const [found, lastChange = 0] = await Promise.all([
+          tx.objectStore("messages").getAll(all(conversationId)),
+          tx.objectStore("changes").get(conversationId),
+        ]);
+        const messages = unbrokenEnd(found);
+        for (const message of messages) kept.add(message);
+        return { messages, lastChange };
+      }, NO_MESSAGES),
     keepMe: (me) => write((db) => db.put("me", me, "me")),
     keepConversations: (conversations) =>
       write((db) => {
         const tx = db.transaction("conversations", "readwrite");
         return Promise.all([...conversations.map((conversation) => tx.store.put(conversation)), tx.done]);
       }),
-    keepMessages: (conversationId, messages) =>
-      write((db) => {
-        const tx = db.transaction("messages", "readwrite");
+    keepMessages: (conversationId, { messages, lastChange }) =>
+      write(async (db) => {
+        const tx = db.transaction(["messages", "changes"], "readwrite");
+        const store = tx.objectStore("messages");
         const fresh = messages.filter((message) => !kept.has(message));
         for (const message of fresh) kept.add(message);
         const older = IDBKeyRange.bound(
@@ -122,17 +153,43 @@ export function openStorage(userId: string): Storage {
           false,
           true,
         );
+        // Another tab may have heard of a change before this one.
+        const before = await Promise.all(fresh.map(({ seq }) => store.get([conversationId, seq])));
+        const news = fresh.filter((message, at) => {
+          const known = before[at];
+          return !known || changeOf(known) <= changeOf(message);
+        });
         return Promise.all([
-          tx.store.delete(older),
-          ...fresh.map((message) => tx.store.put(message)),
+          store.delete(older),
+          ...news.map((message) => store.put(message)),
+          tx.objectStore("changes").put(lastChange, conversationId),
           tx.done,
         ]);
       }),
-    forgetMessages: (conversationId) => write((db) => db.delete("messages", all(conversationId))),
+    forgetMessages: (conversationId) =>
+      write((db) => {
+        const tx = db.transaction(["messages", "changes"], "readwrite");
+        return Promise.all([
+          tx.objectStore("messages").delete(all(conversationId)),
+          tx.objectStore("changes").delete(conversationId),
+          tx.done,
+        ]);
+      }),
+    beginHistory: (name) =>
+      write((db) => {
+        const tx = db.transaction(["messages", "changes", "history"], "readwrite");
+        return Promise.all([
+          tx.objectStore("messages").clear(),
+          tx.objectStore("changes").clear(),
+          tx.objectStore("history").put(name, "name"),
+          tx.done,
+        ]);
+      }),
     forgetConversation: (conversationId) =>
       write((db) => {
-        const tx = db.transaction(["conversations", "messages", "drafts"], "readwrite");
+        const tx = db.transaction(["conversations", "messages", "changes", "drafts"], "readwrite");
         return Promise.all([
+          tx.objectStore("changes").delete(conversationId),
           tx.objectStore("conversations").delete(conversationId),
           tx.objectStore("messages").delete(all(conversationId)),
           tx.objectStore("drafts").delete(conversationId),
@@ -151,7 +208,7 @@ export function openStorage(userId: string): Storage {
           (entry) => entry.owner !== owner && !living.has(entry.owner),
         );
         await Promise.all([...orphans.map((entry) => tx.store.put({ ...entry, owner })), tx.done]);
-        return orphans.sort((one, other) => one.order - other.order);
+        return orphans.map(completed).sort((one, other) => one.order - other.order);
       }, []),
     async wipe() {
       await read(async (db) => {
@@ -172,11 +229,12 @@ export function noStorage(): Storage {
   const done = async () => {};
   return {
     load: async () => NOTHING,
-    messages: async () => [],
+    messages: async () => NO_MESSAGES,
     keepMe: nothing,
     keepConversations: nothing,
     keepMessages: nothing,
     forgetMessages: nothing,
+    beginHistory: nothing,
     forgetConversation: nothing,
     keepDraft: nothing,
     keepEntry: nothing,
@@ -191,7 +249,10 @@ async function open(name: string): Promise<IDBPDatabase<Schema> | null> {
   if (typeof indexedDB === "undefined") return null;
   try {
     const opening = openDB<Schema>(name, VERSION, {
-      upgrade(db) {
+      upgrade(db, before) {
+        db.createObjectStore("history");
+        if (before < 2) db.createObjectStore("changes");
+        if (before > 0) return;
         db.createObjectStore("me");
         db.createObjectStore("conversations", { keyPath: "id" });
         db.createObjectStore("messages", { keyPath: ["conversationId", "seq"] });

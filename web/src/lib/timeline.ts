@@ -5,6 +5,7 @@
  * order that changes. Values are immutable; functions return the same one where nothing changed.
  */
 import type { Message } from "./frames.ts";
+import { counted, replaced } from "./message.ts";
 
 export interface Timeline {
   /** The window follows this seq; null before it is known where it begins. */
@@ -56,9 +57,10 @@ function advance(timeline: Timeline): Timeline {
   const broken = ahead.findIndex(({ seq }, at) => seq !== last + 1 + at);
   const count = broken < 0 ? ahead.length : broken;
   if (count === 0) return timeline;
+  const next = ahead.slice(0, count);
   return {
     ...timeline,
-    messages: [...timeline.messages, ...ahead.slice(0, count)],
+    messages: counted([...timeline.messages, ...next], next),
     ahead: ahead.slice(count),
   };
 }
@@ -71,35 +73,20 @@ export function prepend(timeline: Timeline, page: readonly Message[], hasMore: b
     if (message.seq === timeline.base - below.length) below.unshift(message);
   // The gateway says that nothing is before the page: then nothing is, whatever the number.
   const base = hasMore ? timeline.base - below.length : 0;
-  return { ...timeline, base, messages: [...below, ...timeline.messages] };
+  const messages = [...below, ...timeline.messages];
+  return { ...timeline, base, messages: counted(messages, messages) };
 }
 
-/** A message as it is now, where it is held; an older state of it changes nothing. */
+/** A message as it is now, where it or what quotes it is held; an older state changes nothing. */
 export function replace(timeline: Timeline, message: Message): Timeline {
-  const changed = (held: Message) =>
-    held.seq === message.seq ? newer(held, message) : unquoted(held, message);
-  const messages = mapped(timeline.messages, changed);
-  const ahead = mapped(timeline.ahead, changed);
-  return messages === timeline.messages && ahead === timeline.ahead
-    ? timeline
-    : { ...timeline, messages, ahead };
+  const messages = replaced(timeline.messages, message);
+  const ahead = replaced(timeline.ahead, message);
+  if (messages === timeline.messages && ahead === timeline.ahead) return timeline;
+  return { ...timeline, messages, ahead };
 }
 
-/** A reply without the words of what it replies to, once that is deleted: the gateway tells of the deletion only. */
-function unquoted(held: Message, message: Message): Message {
-  if (!message.isDeleted || held.reply?.messageId !== message.id || held.reply.isDeleted) return held;
-  return { ...held, reply: { ...held.reply, preview: "", isDeleted: true } };
-}
-
-function mapped(messages: readonly Message[], change: (held: Message) => Message): readonly Message[] {
-  const next = messages.map(change);
-  return next.some((message, at) => message !== messages[at]) ? next : messages;
-}
-
-function newer(held: Message, message: Message): Message {
-  if ((message.changeSeq ?? 0) < (held.changeSeq ?? 0)) return held;
-  // What changes is told to everybody alike, without the `tempId` that is only its sender's.
-  return held.tempId === undefined ? message : { tempId: held.tempId, ...message };
+export function isHeld({ messages, ahead }: Timeline, { seq }: Message): boolean {
+  return [messages, ahead].some((held) => held.some((one) => one.seq === seq));
 }
 
 /** Somebody said that messages up to `head` exist. */

@@ -1,7 +1,7 @@
 /** What the library shows and takes. The frames themselves are in `frames.ts`, generated from the contracts. */
-import type { Attachment, ErrorCode, Member, Message, Notification } from "./frames.ts";
+import type { Attachment, ErrorCode, Member, Message, Notification, Quote } from "./frames.ts";
 
-export type { Attachment, ErrorCode, Member, Message, Notification };
+export type { Attachment, ErrorCode, Member, Message, Notification, Quote };
 
 // ------------------------------------------------------------------------------------------------------ errors
 
@@ -62,6 +62,8 @@ export interface StopReason {
   readonly failure: Failure | null;
 }
 
+export type Role = Member["role"];
+
 export type ConversationType = "direct" | "group" | "channel";
 
 /** The newest message of a conversation, as far as it is known: a `Message`, or what a notification said of one. */
@@ -76,6 +78,8 @@ export interface LastMessage {
   readonly createdAt: string;
   readonly isDeleted?: boolean;
   readonly attachments?: readonly Attachment[];
+  readonly mentions?: readonly string[];
+  readonly mentionAll?: boolean;
 }
 
 /** A conversation in the list. */
@@ -94,21 +98,33 @@ export interface Conversation {
   /** By user id: how far others have read, as far as it is known. Up to 100 members are told of each other. */
   readonly readers: Readonly<Record<string, number>>;
   readonly unreadCount: number;
+  /** How many of these mention this person, as far as is known. */
+  readonly unreadMentions: number;
   /** The first few; `Room.members` has all that were loaded. */
   readonly members: readonly Member[];
   readonly memberCount: number;
-  /** All changes of its messages up to this number are in what this device holds. */
-  readonly lastChange?: number;
+  /** This person's own: `may(action, conversation)` says what it allows. */
+  readonly role: Role;
+  /** A channel that anybody finds and joins. */
+  readonly isPublic: boolean;
+  /** ISO 8601: since when it can be read, not changed; null while it is open. */
+  readonly closedAt: string | null;
+  /** For this person: without notifications but for mentions. */
+  readonly isMuted: boolean;
+  /** For this person, until a newer message comes; with `isMuted` until they say otherwise. */
+  readonly isArchived: boolean;
 }
 
 export interface ConversationList {
-  /** Newest activity first. */
+  /** Newest activity first. Those that are archived are among them as far as `loadArchived()` has brought them. */
   readonly items: readonly Conversation[];
   /** At least the first page has come from the gateway since the chat was made; before, `items` is what was kept. */
   readonly isLoaded: boolean;
   readonly isLoading: boolean;
   /** Older conversations exist: `loadMoreConversations()`. */
   readonly hasMore: boolean;
+  /** More that are archived may exist: `loadArchived()`. */
+  readonly hasMoreArchived: boolean;
   readonly failure: Failure | null;
 }
 
@@ -120,6 +136,11 @@ export interface Outgoing {
   readonly content: string;
   readonly attachments: readonly Attachment[];
   readonly replyTo: string | null;
+  /** What it replies to, as far as that is here. */
+  readonly reply: Quote | null;
+  /** User ids. */
+  readonly mentions: readonly string[];
+  readonly mentionAll: boolean;
   /** ISO 8601, by this device's clock. */
   readonly createdAt: string;
   /**
@@ -130,6 +151,18 @@ export interface Outgoing {
    */
   readonly status: "waiting" | "sending" | "sent" | "failed";
   /** Why the last attempt failed, also while another one is to come. */
+  readonly failure: Failure | null;
+}
+
+/** A message and all replies to it. */
+export interface Thread {
+  readonly messageId: string;
+  /** Null until it has come. */
+  readonly parent: Message | null;
+  /** By rising `seq`; all of them once `isLoaded`. */
+  readonly replies: readonly Message[];
+  readonly isLoaded: boolean;
+  readonly isLoading: boolean;
   readonly failure: Failure | null;
 }
 
@@ -148,6 +181,30 @@ export interface MemberList {
 /** Why there is nothing (more) to see in a conversation. */
 export type GoneReason = "removed" | "left" | "deleted" | "not_found";
 
+/** A pinned message. */
+export interface Pin {
+  readonly message: Message;
+  /** A user id. */
+  readonly pinnedBy: string;
+  readonly pinnedAt: string;
+}
+
+/** After `loadPins(conversationId)`; the newest pin first. */
+export interface PinList {
+  readonly items: readonly Pin[];
+  readonly isLoaded: boolean;
+}
+
+/** Messages around one that was jumped to. It grows with `loadOlder` and `loadNewer`, until it reaches the live end. */
+export interface Excerpt {
+  /** What was jumped to. */
+  readonly seq: number;
+  /** By rising `seq`. */
+  readonly messages: readonly Message[];
+  readonly hasOlder: boolean;
+  readonly hasNewer: boolean;
+}
+
 /** A conversation that was opened: its messages, and who types in it. */
 export interface Room {
   readonly conversationId: string;
@@ -160,17 +217,27 @@ export interface Room {
     /** This person is not in it any more (`gone`). */
     | "gone";
   readonly gone: GoneReason | null;
-  /** Stored messages by rising `seq`, without holes and repeats. */
+  /**
+   * Stored messages by rising `seq`, without holes and repeats, as they are now: what this person does to them shows
+   * at once, and is taken back when the gateway refuses it (`change_failed`).
+   */
   readonly messages: readonly Message[];
+  /** What is to be shown in place of `messages`, between `openAt` and the return to the live end; else null. */
+  readonly excerpt: Excerpt | null;
   /** One's own messages that are not in `messages` yet, in order. */
   readonly outgoing: readonly Outgoing[];
   /** There is something to show: from the gateway, or from what this device kept. */
   readonly isLoaded: boolean;
-  /** Older ones exist: `loadOlder(conversationId)`. */
+  /** Older ones than those shown exist: `loadOlder(conversationId)`. */
   readonly hasOlder: boolean;
+  /** All changes of `messages` up to the one with this number are in them. */
+  readonly lastChange: number;
   readonly isLoadingOlder: boolean;
   readonly typing: readonly Typist[];
+  /** Those that are open (`openThread`), by the id of the message that is replied to. */
+  readonly threads: Readonly<Record<string, Thread>>;
   readonly members: MemberList;
+  readonly pins: PinList;
   readonly draft: string;
 }
 
@@ -186,6 +253,67 @@ export interface ChatState {
   readonly presence: Readonly<Record<string, PersonPresence>>;
   /** What this person has chosen; null while it is not known. */
   readonly myPresence: MyPresence | null;
+  /** After `loadNotifications()`. */
+  readonly notifications: NotificationList;
+}
+
+/** What this person was told of, newest first. */
+export interface NotificationList {
+  readonly items: readonly NotificationEntry[];
+  /** Also of those that are not loaded. */
+  readonly unreadCount: number;
+  readonly isLoaded: boolean;
+  readonly isLoading: boolean;
+  /** Older ones exist: `loadNotifications()`. */
+  readonly hasMore: boolean;
+  readonly failure: Failure | null;
+}
+
+/** One thing that somebody was told of; what comes of one conversation before it is read is one. */
+export interface NotificationEntry {
+  readonly id: string;
+  readonly kind: "message" | "mention" | "added";
+  readonly conversationId: string;
+  readonly conversationName: string | null;
+  /** Of the newest message of it. */
+  readonly messageId?: string | null;
+  readonly seq?: number | null;
+  readonly senderName?: string | null;
+  readonly preview?: string | null;
+  /** How many messages it stands for. */
+  readonly count: number;
+  /** ISO 8601 */
+  readonly createdAt: string;
+  /** Null while it is unread. */
+  readonly readAt: string | null;
+}
+
+/** What somebody is told of: everything, what mentions them and that they were added, or nothing. */
+export type NotificationLevel = "all" | "mentions" | "nothing";
+
+export type Day = "mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun";
+
+/** What somebody wants to be told of in general, and when not. */
+export interface NotificationSettings {
+  readonly level: NotificationLevel;
+  /** Hours (`HH:MM`) that begin on each of these days; null for none. Where `to` is not later, they end the next day. */
+  readonly doNotDisturb: {
+    readonly from: string;
+    readonly to: string;
+    /** Of the IANA database, as `Europe/Paris`. */
+    readonly timeZone: string;
+    readonly days: readonly Day[];
+  } | null;
+}
+
+/** Mails about what stays unread, for who wants them. */
+export interface Mails {
+  /** Whether this deployment sends any. */
+  readonly available: boolean;
+  readonly digest: boolean;
+  readonly language: "en" | "fr";
+  /** Where they go, or would go; absent where the sign-in says of no address that it is verified. */
+  readonly address?: string;
 }
 
 /** Somebody as others see them. */
@@ -219,7 +347,15 @@ export type ChatEvent =
   /** This person is not in a conversation any more. */
   | { readonly type: "gone"; readonly conversationId: string; readonly reason: GoneReason }
   /** A message of one's own was refused for good. */
-  | { readonly type: "send_failed"; readonly outgoing: Outgoing };
+  | { readonly type: "send_failed"; readonly outgoing: Outgoing }
+  /** What this person did to a message was refused, and is shown no more. */
+  | {
+      readonly type: "change_failed";
+      readonly conversationId: string;
+      readonly messageId: string;
+      readonly change: "edit" | "delete" | "reaction";
+      readonly failure: Failure;
+    };
 
 // ----------------------------------------------------------------------------------------------------- options
 
@@ -255,6 +391,52 @@ export interface SendOptions {
   attachments?: Attachment[];
   /** Id of the message that this one answers. */
   replyTo?: string;
+  /** Ids of those whose attention it wants. */
+  mentions?: string[];
+  /** It wants everybody's; in groups and channels only admins may. */
+  mentionAll?: boolean;
+}
+
+/** Left out, whom a message mentions stays as it is. */
+export interface EditOptions {
+  /** User ids. */
+  mentions?: string[];
+  mentionAll?: boolean;
+}
+
+/** What a message said until `at` (ISO 8601). */
+export interface Edit {
+  readonly content: string;
+  readonly at: string;
+}
+
+/** A page of a list. Give `nextCursor` back for the next one; it is null at the end. */
+export interface Page<Item> {
+  readonly items: readonly Item[];
+  readonly nextCursor: string | null;
+}
+
+/** What is searched for. */
+export interface Wanted {
+  /** Each word is the beginning of one in the message; case and accents do not matter. */
+  words: string;
+  conversationId?: string;
+  senderId?: string;
+  /** ISO 8601: from this moment on. */
+  after?: string;
+  /** ISO 8601: before this moment. */
+  before?: string;
+}
+
+/** A message that was searched for. */
+export interface Found {
+  readonly message: Message;
+  readonly conversationId: string;
+  readonly conversationName: string | null;
+  /** Some of its content, as text. */
+  readonly snippet: string;
+  /** Begin and end of what was found in the snippet. */
+  readonly highlights: readonly (readonly [number, number])[];
 }
 
 export interface NewConversation {
@@ -262,6 +444,40 @@ export interface NewConversation {
   /** For groups and channels. */
   name?: string;
   memberIds: string[];
+  /** A channel that anybody finds and joins. */
+  public?: boolean;
+}
+
+/** A public channel, as anybody finds it. */
+export interface PublicChannel {
+  readonly id: string;
+  readonly name: string;
+  readonly createdAt: string;
+  readonly memberCount: number;
+  /** This person is in it. */
+  readonly joined: boolean;
+}
+
+/** What one sets for oneself; what is absent stays. */
+export interface OwnSettings {
+  isMuted?: boolean;
+  isArchived?: boolean;
+}
+
+/** A change of a conversation, and who made it. */
+export interface AuditEntry {
+  readonly id: string;
+  readonly at: string;
+  readonly actorId: string;
+  /** An `updateType` of `conversation_updated`; there may come more of them. */
+  readonly action: string;
+  readonly name?: string;
+  readonly public?: boolean;
+  /** Who was added or removed. */
+  readonly userIds?: readonly string[];
+  /** By user id: the roles given with it. */
+  readonly roles?: Readonly<Record<string, Role>>;
+  readonly messageId?: string;
 }
 
 // ------------------------------------------------------------------------------------------------------- store
@@ -289,7 +505,21 @@ export interface Chat {
 
   /** Be live in a conversation, for as long as anybody who opened it has not called the returned end. */
   open(conversationId: string): () => void;
+  /** A page before what is shown: before the excerpt, while there is one. */
   loadOlder(conversationId: string): Promise<void>;
+  /** A message and all replies to it, in `rooms[id].threads`, for as long as the returned end was not called. */
+  openThread(conversationId: string, messageId: string): () => void;
+  /**
+   * Show the messages around a `seq`, as an excerpt where they are not among `messages`. It ends where the conversation is
+   * closed, and where it has grown to the live end.
+   */
+  openAt(conversationId: string, seq: number): Promise<void>;
+  /** A page after the excerpt. */
+  loadNewer(conversationId: string): Promise<void>;
+  /** Show the live end again. */
+  backToLive(conversationId: string): void;
+  /** Messages of this person's conversations, newest first; a further page with the `nextCursor` of the last one. */
+  search(wanted: Wanted, cursor?: string | null): Promise<Page<Found>>;
   /**
    * This person has seen everything up to `seq` (default: the newest). To be called as often as one likes, while the
    * messages are really in sight; told to the gateway once a second at most, and later where there is no connection.
@@ -308,16 +538,23 @@ export interface Chat {
    * `rooms[id].outgoing`, then in `messages`. Throws `ChatError` CONTENT_EMPTY; a content that is too long is there as failed.
    */
   send(conversationId: string, content: string, options?: SendOptions): string;
-  /** Give a message of one's own another content. Resolves when it is stored; everybody is told. */
-  edit(conversationId: string, messageId: string, content: string): Promise<void>;
-  /** Empty a message: one's own, or as an admin any. */
-  deleteMessage(conversationId: string, messageId: string): Promise<void>;
-  /** Put one emoji on a message, or take it back. It shows at once, and goes again when it is refused. */
-  react(conversationId: string, messageId: string, emoji: string, isPresent: boolean): Promise<void>;
   /** Try a failed message again, as the same message. */
   retry(tempId: string): void;
   /** Drop a failed or waiting message. */
   discard(tempId: string): void;
+
+  /**
+   * Another content for a message of one's own; whom it mentions stays, unless that is given. Throws `ChatError`
+   * CONTENT_EMPTY. This and what follows shows at once; a refusal is the event `change_failed`.
+   */
+  editMessage(conversationId: string, messageId: string, content: string, options?: EditOptions): void;
+  /** Empty a message for everybody. */
+  deleteMessage(conversationId: string, messageId: string): void;
+  /** One emoji of this person on a message, and off it. */
+  addReaction(conversationId: string, messageId: string, emoji: string): void;
+  removeReaction(conversationId: string, messageId: string, emoji: string): void;
+  /** What an edited message said before, oldest first. */
+  loadEdits(conversationId: string, messageId: string): Promise<Edit[]>;
 
   /** To be called for every keystroke; it is told to the others as seldom as possible, and ends by itself. */
   startTyping(conversationId: string): void;
@@ -332,6 +569,36 @@ export interface Chat {
   /** Give up one's membership. */
   leave(conversationId: string): Promise<void>;
   deleteConversation(conversationId: string): Promise<void>;
+  setRole(conversationId: string, userId: string, role: Role): Promise<void>;
+  /** Let anybody find a channel and join it, or nobody any more. */
+  setPublic(conversationId: string, isPublic: boolean): Promise<void>;
+  /** Let everybody read it only, or open it again. */
+  setClosed(conversationId: string, isClosed: boolean): Promise<void>;
+  /** Public channels that are open, by name; a further page with the `nextCursor` of the last one. */
+  findChannels(query: string, cursor?: string | null): Promise<Page<PublicChannel>>;
+  joinChannel(conversationId: string): Promise<Conversation>;
+  /** Mute or archive it for oneself. It shows at once, and goes back when it is refused. */
+  changeSettings(conversationId: string, settings: OwnSettings): Promise<void>;
+  /** The first page of what is archived, or the next; into `conversations.items`. */
+  loadArchived(): Promise<void>;
+  /** What is pinned, into `rooms[id].pins`, which is kept up to date from then on. */
+  loadPins(conversationId: string): Promise<void>;
+  /** It shows at once, and goes again when it is refused. */
+  pin(conversationId: string, message: Message): Promise<void>;
+  unpin(conversationId: string, messageId: string): Promise<void>;
+  /** Who changed what in a conversation, newest first (admins). */
+  loadAudit(conversationId: string, cursor?: string | null): Promise<Page<AuditEntry>>;
+  /** The first page of `notifications`, or the next; kept up to date from then on. */
+  loadNotifications(): Promise<void>;
+  /** All of them, or those of one conversation, were seen. It shows at once. */
+  readNotifications(conversationId?: string): Promise<void>;
+  loadNotificationSettings(): Promise<NotificationSettings>;
+  saveNotificationSettings(settings: NotificationSettings): Promise<void>;
+  /** Null: as in general. */
+  loadNotificationLevel(conversationId: string): Promise<NotificationLevel | null>;
+  loadMails(): Promise<Mails>;
+  saveMails(wanted: Pick<Mails, "digest" | "language">): Promise<Mails>;
+  saveNotificationLevel(conversationId: string, level: NotificationLevel | null): Promise<void>;
   /** The first page of members, or the next; in `rooms[id].members`. */
   loadMembers(conversationId: string): Promise<void>;
 }
@@ -365,6 +632,11 @@ export interface UseWebSocketChat {
   sendChatMessage: (conversationId: string, content: string, options?: SendOptions) => string;
   startTyping: (conversationId: string) => void;
   stopTyping: (conversationId: string) => void;
+  editMessage: Chat["editMessage"];
+  deleteMessage: Chat["deleteMessage"];
+  addReaction: Chat["addReaction"];
+  removeReaction: Chat["removeReaction"];
+  openThread: Chat["openThread"];
   /** This person sees everything up to `seq`, or the newest. */
   markRead: (conversationId: string, seq?: number) => void;
   /** By user id, of those whom `usePresence` or `watchPresence` names. */
@@ -372,6 +644,10 @@ export interface UseWebSocketChat {
   myPresence: MyPresence | null;
   setPresence: (status: MyPresence) => void;
   watchPresence: (userIds: readonly string[]) => () => void;
+  search: Chat["search"];
+  /** Show the messages around one, and the live end again. */
+  openAt: Chat["openAt"];
+  backToLive: Chat["backToLive"];
   /** Everything else: the whole state, and the store with all that can be done. */
   state: ChatState;
   chat: Chat;

@@ -1,4 +1,4 @@
-import { useCallback, useEffect, useMemo, useState } from "react";
+import { lazy, Suspense, useCallback, useEffect, useMemo, useState } from "react";
 import type { Chat as Store } from "../lib/index.ts";
 import { ChatProvider } from "../lib/react.ts";
 import { AccountMenu } from "./account/AccountMenu.tsx";
@@ -6,7 +6,9 @@ import { openConversation, useOpenConversation } from "./address.ts";
 import { ConnectionBanner } from "./connection/ConnectionBanner.tsx";
 import { ConversationList } from "./conversations/ConversationList.tsx";
 import { NewConversation, type Wanted } from "./conversations/NewConversation.tsx";
+import type { Target } from "./messages/jumping.ts";
 import { useNotices } from "./notifications/notices.ts";
+import { usePush, useWithdrawal } from "./notifications/push.ts";
 import { Toasts } from "./notifications/Toasts.tsx";
 import { Nowhere } from "./room/Nowhere.tsx";
 import { Removed } from "./room/Removed.tsx";
@@ -15,10 +17,19 @@ import type { Session } from "./signin/session.ts";
 import { texts } from "./texts/index.ts";
 import { bannerOf, listedOf, needsSignIn, useChat, useChatState, useRoom } from "./view.ts";
 
+// What a first visit does not show is fetched when it is asked for.
+const ChannelsDialog = lazy(() => import("./channels/ChannelsDialog.tsx"));
+const NotificationsDialog = lazy(() => import("./notifications/NotificationsDialog.tsx"));
+const SearchPanel = lazy(() => import("./search/SearchPanel.tsx"));
+const SettingsDialog = lazy(() => import("./notifications/SettingsDialog.tsx"));
+
 interface Props {
   session: Session;
   onSignOut: (why: string | null) => void;
 }
+
+/** Where the list and a conversation stand beside each other. */
+const SIDE_BY_SIDE = "(min-width: 48rem)";
 
 /** The page of somebody who is signed in. */
 export function Chat({ session, onSignOut }: Props) {
@@ -47,20 +58,47 @@ function Conversations({ chat, session, onSignOut }: Props & { chat: Store }) {
   useEffect(() => {
     if (isRefused) onSignOut(texts.signIn.refused);
   }, [isRefused, onSignOut]);
+  const device = usePush(session);
+  const { forget } = device;
+  useWithdrawal(items, device.withdraw);
   const signOut = useCallback(() => {
-    void chat.signOut().finally(() => onSignOut(null));
-  }, [chat, onSignOut]);
+    // A device that cannot be given up now belongs to whoever signs in here next.
+    void forget()
+      .catch(() => undefined)
+      .then(() => chat.signOut())
+      .finally(() => onSignOut(null));
+  }, [chat, forget, onSignOut]);
+  useEffect(() => void chat.loadNotifications().catch(() => undefined), [chat]);
   // What fails here is tried again when the connection is back, and the banner says what is wrong.
   const loadMore = useCallback(() => void chat.loadMoreConversations().catch(() => undefined), [chat]);
+  const loadArchived = useCallback(() => void chat.loadArchived().catch(() => undefined), [chat]);
   const create = async (wanted: Wanted) => {
     const { id } = await chat.createConversation(wanted);
     openConversation(id);
     setCreating(false);
   };
+  const [isBrowsing, setBrowsing] = useState(false);
+  const [told, setTold] = useState<"list" | "settings" | null>(null);
+  const endTold = useCallback(() => setTold(null), []);
+  const [search, setSearch] = useState<{ id: string | null } | null>(null);
+  const [jump, setJump] = useState<(Target & { conversationId: string }) | null>(null);
+  const endJump = useCallback(() => setJump(null), []);
+  const searchIn = useCallback((id: string | null) => {
+    setSearch({ id });
+    // Where there is room for one of both only, that is the search.
+    if (!matchMedia(SIDE_BY_SIDE).matches) openConversation(null);
+  }, []);
+  const goTo = useCallback((conversationId: string, seq: number) => {
+    setJump({ conversationId, seq });
+    openConversation(conversationId);
+  }, []);
+  const titleOf = (id: string | null) => listed.find((item) => item.id === id)?.title ?? null;
+  const hereId = search?.id ?? openId;
+  const hereTitle = titleOf(hereId);
   const open = listed.find((item) => item.id === openId);
   useTitle(
     open?.title ?? null,
-    items.reduce((sum, one) => sum + one.unreadCount, 0),
+    items.reduce((sum, one) => sum + (one.isMuted || one.isArchived ? 0 : one.unreadCount), 0),
   );
 
   return (
@@ -70,24 +108,47 @@ function Conversations({ chat, session, onSignOut }: Props & { chat: Store }) {
         <div
           className={`w-80 shrink-0 border-line border-r bg-ground max-md:w-full max-md:border-0 ${openId ? "max-md:hidden" : ""}`}
         >
-          <ConversationList
-            items={listed}
-            drafts={state.rooms}
-            currentId={openId}
-            isLoaded={isLoaded}
-            isLoading={isLoading}
-            hasMore={hasMore}
-            onMore={loadMore}
-            onNew={() => setCreating(true)}
-          >
-            <AccountMenu
-              userId={userId}
-              userName={userName}
-              presence={state.myPresence ?? "online"}
-              onPresence={chat.setPresence}
-              onSignOut={signOut}
-            />
-          </ConversationList>
+          {search && (
+            <Suspense>
+              <SearchPanel
+                key={search.id}
+                search={chat.search}
+                searchPeople={chat.searchPeople}
+                here={hereId !== null && hereTitle !== null ? { id: hereId, title: hereTitle } : null}
+                startsHere={search.id !== null}
+                titleOf={titleOf}
+                onPick={({ conversationId, message }) => goTo(conversationId, message.seq)}
+                onClose={() => setSearch(null)}
+              />
+            </Suspense>
+          )}
+          <div hidden={search !== null} className="h-full">
+            <ConversationList
+              items={listed}
+              drafts={state.rooms}
+              currentId={openId}
+              isLoaded={isLoaded}
+              isLoading={isLoading}
+              hasMore={hasMore}
+              onMore={loadMore}
+              onNew={() => setCreating(true)}
+              onSearch={() => searchIn(null)}
+              onChannels={() => setBrowsing(true)}
+              onNotifications={() => setTold("list")}
+              unreadNotifications={state.notifications.unreadCount}
+              onArchive={loadArchived}
+              hasMoreArchived={state.conversations.hasMoreArchived}
+            >
+              <AccountMenu
+                userId={userId}
+                userName={userName}
+                presence={state.myPresence ?? "online"}
+                onPresence={chat.setPresence}
+                onNotificationSettings={() => setTold("settings")}
+                onSignOut={signOut}
+              />
+            </ConversationList>
+          </div>
         </div>
         <section
           aria-label={open?.title ?? texts.appName}
@@ -96,17 +157,63 @@ function Conversations({ chat, session, onSignOut }: Props & { chat: Store }) {
           {room.kind === "none" && <Nowhere />}
           {room.kind === "loading" && <p className="sr-only">{texts.loading}</p>}
           {room.kind === "gone" && <Removed />}
-          {room.kind === "open" && <Room key={openId} room={room} userId={userId} />}
+          {room.kind === "open" && (
+            <Room
+              key={openId}
+              room={room}
+              userId={userId}
+              jump={jump?.conversationId === openId ? jump : null}
+              onJumped={endJump}
+              onSearch={() => searchIn(openId)}
+            />
+          )}
         </section>
       </main>
-      {isCreating && (
-        <NewConversation
-          userId={userId}
-          search={(query) => chat.searchPeople(query)}
-          create={create}
-          onClose={() => setCreating(false)}
-        />
-      )}
+      <Suspense>
+        {isBrowsing && (
+          <ChannelsDialog
+            find={chat.findChannels}
+            join={chat.joinChannel}
+            onOpen={(id) => {
+              setBrowsing(false);
+              openConversation(id);
+            }}
+            onClose={() => setBrowsing(false)}
+          />
+        )}
+        {told === "list" && (
+          <NotificationsDialog
+            list={state.notifications}
+            more={chat.loadNotifications}
+            readAll={chat.readNotifications}
+            titleOf={titleOf}
+            onPick={({ conversationId, seq }) => {
+              endTold();
+              if (seq != null) goTo(conversationId, seq);
+              else openConversation(conversationId);
+            }}
+            onClose={endTold}
+          />
+        )}
+        {told === "settings" && (
+          <SettingsDialog
+            load={chat.loadNotificationSettings}
+            save={chat.saveNotificationSettings}
+            loadMails={chat.loadMails}
+            saveMails={chat.saveMails}
+            device={device}
+            onClose={endTold}
+          />
+        )}
+        {isCreating && (
+          <NewConversation
+            userId={userId}
+            search={(query) => chat.searchPeople(query)}
+            create={create}
+            onClose={() => setCreating(false)}
+          />
+        )}
+      </Suspense>
       <Toasts toasts={toasts} items={listed} onClose={close} />
     </div>
   );

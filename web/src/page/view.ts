@@ -2,14 +2,24 @@
 import { useCallback, useEffect, useMemo, useState, useSyncExternalStore } from "react";
 import type { Member } from "../lib/frames.ts";
 import {
+  type AuditEntry,
   type Chat,
   type ChatState,
   type Conversation,
   createChat,
+  type Edit,
+  type EditOptions,
   type LastMessage,
   type Message,
+  type NotificationLevel,
   type Outgoing,
+  type OwnSettings,
+  type Page,
   type Person,
+  type Pin,
+  type Quote,
+  type SendOptions,
+  type Thread,
 } from "../lib/index.ts";
 import { openConversation } from "./address.ts";
 import { isAttentive } from "./attention.ts";
@@ -85,6 +95,9 @@ export function listedOf(conversation: Conversation, userId: string): Listed {
     title: titleOf(conversation, userId, texts.conversations),
     face: faceOf(conversation, userId),
     unread: conversation.unreadCount,
+    isMentioned: conversation.unreadMentions > 0,
+    isMuted: conversation.isMuted,
+    isArchived: conversation.isArchived,
     at: new Date(conversation.lastActivityAt),
     last: last && {
       from: senderInList(last, conversation, userId),
@@ -109,8 +122,17 @@ export interface RoomView {
   conversation: Conversation;
   members: readonly Member[];
   hasMoreMembers: boolean;
+  /** Beyond the first few. */
+  areMembersLoaded: boolean;
+  /** Those that are open, by the id of the message that is replied to. */
+  threads: Readonly<Record<string, ThreadView>>;
+  /** At the live end, with one's own that are on their way. */
   messages: readonly Spoken[];
+  pins: readonly Pin[];
+  /** What is to be seen: these, or an excerpt from elsewhere. */
+  shown: readonly Spoken[];
   hasOlder: boolean;
+  hasNewer: boolean;
   /** Whether what is said there comes at once; not while the connection is away. */
   isLive: boolean;
   typingNames: string[];
@@ -118,17 +140,37 @@ export interface RoomView {
   actions: RoomActions;
 }
 
+export interface ThreadView {
+  /** One at most, until it has come. */
+  parent: readonly Spoken[];
+  replies: readonly Spoken[];
+  isLoaded: boolean;
+}
+
 export interface RoomActions extends Actions {
   loadMembers: () => void;
   loadOlder: () => Promise<void>;
+  loadNewer: () => Promise<void>;
+  openAt: (seq: number) => Promise<void>;
+  backToLive: () => void;
   seen: (seq: number) => void;
   /** Who has read a message. */
   loadReaders: (messageId: string) => Promise<Person[]>;
-  send: (content: string, replyTo?: string) => void;
-  edit: (messageId: string, content: string) => Promise<void>;
-  deleteMessage: (messageId: string) => Promise<void>;
-  react: (messageId: string, emoji: string, isPresent: boolean) => Promise<void>;
+  send: (content: string, options: SendOptions) => void;
+  edit: (messageId: string, content: string, options: EditOptions) => void;
+  openThread: (messageId: string) => () => void;
+  deleteMessage: (messageId: string) => void;
+  react: (messageId: string, emoji: string, isPresent: boolean) => void;
+  loadEdits: (messageId: string) => Promise<Edit[]>;
   typing: (isTyping: boolean) => void;
+  setClosed: (isClosed: boolean) => Promise<void>;
+  changeSettings: (settings: OwnSettings) => Promise<void>;
+  loadPins: () => void;
+  pin: (messageId: string) => Promise<void>;
+  unpin: (messageId: string) => Promise<void>;
+  loadAudit: (cursor: string | null) => Promise<Page<AuditEntry>>;
+  loadNotificationLevel: () => Promise<NotificationLevel | null>;
+  saveNotificationLevel: (level: NotificationLevel | null) => Promise<void>;
   keepDraft: (text: string) => void;
   retry: (tempId: string) => void;
   discard: (tempId: string) => void;
@@ -148,6 +190,19 @@ export function useRoom(chat: Chat, state: ChatState, id: string | null, userId:
     () => [...(stored ?? []).map(spokenOf), ...(going ?? []).map((one) => goingOf(one, userId))],
     [stored, going, userId],
   );
+  const opened = room?.threads;
+  const threads = useMemo(
+    () =>
+      Object.fromEntries(
+        Object.values(opened ?? {}).map((thread) => [
+          thread.messageId,
+          threadOf(thread, going ?? [], userId),
+        ]),
+      ),
+    [opened, going, userId],
+  );
+  const around = room?.excerpt?.messages;
+  const excerpt = useMemo(() => around?.map(spokenOf) ?? null, [around]);
   return useMemo<RoomState>(() => {
     if (!actions) return { kind: "none" };
     if (room?.status === "gone") return { kind: "gone" };
@@ -156,15 +211,20 @@ export function useRoom(chat: Chat, state: ChatState, id: string | null, userId:
       kind: "open",
       conversation,
       members: room.members.isLoaded ? room.members.items : conversation.members,
+      areMembersLoaded: room.members.isLoaded || room.members.isLoading,
       hasMoreMembers: room.members.isLoaded ? room.members.hasMore : false,
       messages,
+      threads,
+      pins: room.pins.items,
+      shown: excerpt ?? messages,
       hasOlder: room.hasOlder,
+      hasNewer: room.excerpt !== null,
       isLive: room.status === "joined",
       typingNames: room.typing.map((person) => person.userName),
       draft: room.draft,
       actions,
     };
-  }, [actions, room, conversation, messages]);
+  }, [actions, room, conversation, messages, threads, excerpt]);
 }
 
 function actionsOf(chat: Chat, id: string): RoomActions {
@@ -173,6 +233,8 @@ function actionsOf(chat: Chat, id: string): RoomActions {
     rename: (name) => chat.rename(id, name),
     add: (userIds) => chat.addMembers(id, userIds),
     remove: (userId) => chat.removeMember(id, userId),
+    setRole: (who, role) => chat.setRole(id, who, role),
+    setPublic: (isPublic) => chat.setPublic(id, isPublic),
     leave: async () => {
       await chat.leave(id);
       openConversation(null);
@@ -185,18 +247,56 @@ function actionsOf(chat: Chat, id: string): RoomActions {
     // What fails here is tried again by the next look, and the banner says what is wrong.
     loadMembers: () => void chat.loadMembers(id).catch(() => undefined),
     loadOlder: () => chat.loadOlder(id),
+    loadNewer: () => chat.loadNewer(id),
+    openAt: (seq) => chat.openAt(id, seq),
+    backToLive: () => chat.backToLive(id),
     seen: (seq) => {
       if (isAttentive()) chat.markRead(id, seq);
     },
     loadReaders: (messageId) => chat.loadReaders(id, messageId),
-    send: (content, replyTo) => void chat.send(id, content, replyTo === undefined ? {} : { replyTo }),
-    edit: (messageId, content) => chat.edit(id, messageId, content),
+    send: (content, options) => {
+      const { replyTo } = options;
+      const { threads = {} } = chat.getSnapshot().rooms[id] ?? {};
+      // To where one's own words appear; a thread that is open shows them itself.
+      if (replyTo === undefined || !threads[replyTo]) chat.backToLive(id);
+      chat.send(id, content, options);
+    },
+    edit: (messageId, content, options) => chat.editMessage(id, messageId, content, options),
+    openThread: (messageId) => chat.openThread(id, messageId),
     deleteMessage: (messageId) => chat.deleteMessage(id, messageId),
-    react: (messageId, emoji, isPresent) => chat.react(id, messageId, emoji, isPresent),
+    react: (messageId, emoji, isPresent) =>
+      isPresent ? chat.addReaction(id, messageId, emoji) : chat.removeReaction(id, messageId, emoji),
+    loadEdits: (messageId) => chat.loadEdits(id, messageId),
+    setClosed: (isClosed) => chat.setClosed(id, isClosed),
+    changeSettings: (settings) => chat.changeSettings(id, settings),
+    loadPins: () => void chat.loadPins(id).catch(() => undefined),
+    pin: async (messageId) => {
+      const room = chat.getSnapshot().rooms[id];
+      const message = [...(room?.excerpt?.messages ?? []), ...(room?.messages ?? [])].find(
+        (one) => one.id === messageId,
+      );
+      if (message) await chat.pin(id, message);
+    },
+    unpin: (messageId) => chat.unpin(id, messageId),
+    loadAudit: (cursor) => chat.loadAudit(id, cursor),
+    loadNotificationLevel: () => chat.loadNotificationLevel(id),
+    saveNotificationLevel: (level) => chat.saveNotificationLevel(id, level),
     typing: (isTyping) => (isTyping ? chat.startTyping(id) : chat.stopTyping(id)),
     keepDraft: (text) => chat.setDraft(id, text),
     retry: (tempId) => chat.retry(tempId),
     discard: (tempId) => chat.discard(tempId),
+  };
+}
+
+function threadOf(thread: Thread, going: readonly Outgoing[], userId: string): ThreadView {
+  const { messageId, parent, isLoaded } = thread;
+  const stored = thread.replies.map(spokenOf);
+  const keys = new Set(stored.map(({ key }) => key));
+  const own = going.filter(({ replyTo, tempId }) => replyTo === messageId && !keys.has(tempId));
+  return {
+    parent: parent ? [spokenOf(parent)] : [],
+    replies: [...stored, ...own.map((one) => goingOf(one, userId))],
+    isLoaded,
   };
 }
 
@@ -215,14 +315,18 @@ function spokenOf(message: Message): Spoken {
     isEdited: message.editedAt !== undefined,
     isDeleted: message.isDeleted ?? false,
     attachments: message.attachments ?? [],
-    quoted: quotedOf(message),
+    quoted: quotedOf(message.reply),
+    replies: message.replies?.count ?? 0,
+    mentions: message.mentions ?? [],
+    mentionAll: message.mentionAll ?? false,
     reactions: Object.entries(message.reactions ?? {}).map(([emoji, userIds]) => ({ emoji, userIds })),
   }));
 }
 
-function quotedOf({ reply }: Message): Quoted | null {
-  if (!reply) return null;
-  return { senderName: reply.senderName, preview: reply.preview, isDeleted: reply.isDeleted ?? false };
+function quotedOf(quote: Quote | null | undefined): Quoted | null {
+  if (!quote) return null;
+  const { messageId, seq, senderName, preview, isDeleted = false } = quote;
+  return { messageId, seq, senderName, preview, isDeleted };
 }
 
 function goingOf(outgoing: Outgoing, userId: string): Spoken {
@@ -238,7 +342,10 @@ function goingOf(outgoing: Outgoing, userId: string): Spoken {
     isEdited: false,
     isDeleted: false,
     attachments: [...outgoing.attachments],
-    quoted: null,
+    quoted: quotedOf(outgoing.reply),
+    replies: 0,
+    mentions: [...outgoing.mentions],
+    mentionAll: outgoing.mentionAll,
     reactions: [],
   }));
 }

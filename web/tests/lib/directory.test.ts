@@ -181,17 +181,6 @@ describe("changes of a conversation", () => {
     await eventually(() => conversation()?.name === "Another");
   });
 
-  test("changed in what is shown: fetched again; a pin is not shown", async () => {
-    const fetched = () => scene.gateway.calls.filter(({ path }) => path === "/conversations/room").length;
-    update("role_changed", { members: [{ ...memberOf("bob"), role: "admin" }] });
-    await eventually(() => fetched() === 1);
-    update("pinned", { messageId: "m1" });
-    update("name_changed", { name: "done" });
-    await eventually(() => conversation()?.name === "done");
-    await alice.chat.searchPeople("behind whatever was asked before");
-    expect(fetched()).toBe(1);
-  });
-
   test("members come and go, once though it is told twice", async () => {
     const carol = { userIds: ["carol"], members: [memberOf("carol")] };
     update("member_added", carol);
@@ -237,6 +226,47 @@ describe("changes of a conversation", () => {
     expect(alice.room("room")?.gone).toBe("removed");
   });
 
+  test("changed while an older answer is on its way: that does not undo it", async () => {
+    const release = scene.gateway.holdRest();
+    const loading = alice.chat.loadConversation("room");
+    await eventually(() => scene.gateway.calls.some(({ path }) => path === "/conversations/room"));
+    update("name_changed", { name: "Newer" });
+    update("role_changed", { userIds: ["alice"], members: [{ ...memberOf("alice"), role: "admin" }] });
+    update("settings_changed", { muted: true, archived: false });
+    await eventually(() => conversation()?.isMuted);
+    release();
+    await loading;
+    expect(conversation()).toMatchObject({ name: "Newer", role: "admin", isMuted: true });
+  });
+
+  test("members who come while an older answer is on its way are asked for again", async () => {
+    const release = scene.gateway.holdRest();
+    const loading = alice.chat.loadConversation("room");
+    const asked = () => scene.gateway.calls.filter(({ path }) => path === "/conversations/room").length;
+    await eventually(() => asked() === 1);
+    update("member_added", { userIds: ["carol"], members: [memberOf("carol")] });
+    await eventually(() => conversation()?.memberCount === 3);
+    scene.gateway.rooms.get("room")?.members.push(memberOf("carol"));
+    release();
+    await loading;
+    await eventually(() => asked() === 2);
+    await eventually(() => conversation()?.memberCount === 3);
+    expect(conversation()?.members.map(({ userId }) => userId)).toEqual(["alice", "bob", "carol"]);
+  });
+
+  test("told of before it is known: an older answer is asked for again", async () => {
+    const room = scene.gateway.addRoom("new", ["bob", "alice"]);
+    const release = scene.gateway.holdRest();
+    update("created", { userIds: ["bob", "alice"], name: "new", conversationType: "group" }, "new");
+    await eventually(() => scene.gateway.calls.some(({ path }) => path === "/conversations/new"));
+    room.name = "Newer";
+    update("name_changed", { name: "Newer" }, "new");
+    update("name_changed", { name: "seen" });
+    await eventually(() => conversation()?.name === "seen");
+    release();
+    await eventually(() => conversation("new")?.name === "Newer");
+  });
+
   test("brought back while still open: it is live again", async () => {
     fill(scene.gateway, "room", 2);
     alice.chat.open("room");
@@ -257,6 +287,17 @@ describe("changes of a conversation", () => {
     update("deleted", { actorId: "bob" });
     await eventually(() => alice.room("room")?.gone === "deleted");
     expect(ids()).toEqual([]);
+  });
+
+  test("deleted, and a call finds that it is gone before it is told: told is why", async () => {
+    alice.chat.open("room");
+    await eventually(() => alice.room("room")?.status === "joined");
+    scene.gateway.rooms.delete("room");
+    await expect(alice.chat.loadConversation("room")).rejects.toMatchObject({ code: "NOT_A_MEMBER" });
+    expect(alice.room("room")?.gone).toBe("not_found");
+    update("deleted", { actorId: "bob" });
+    await eventually(() => alice.room("room")?.gone === "deleted");
+    expect(alice.events.filter(({ type }) => type === "gone")).toHaveLength(1);
   });
 
   test("left: it is gone, once though the gateway tells too", async () => {

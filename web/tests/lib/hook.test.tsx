@@ -209,6 +209,26 @@ describe("the hook", () => {
     await eventually(() => scene.gateway.chosen.get("alice") === "busy");
   });
 
+  test("changes messages, and opens the replies to one", async () => {
+    const id = "conversation-123";
+    fill(scene.gateway, id, 3, "alice");
+    render(<Probe chat={alice.chat} />);
+    alice.chat.open(id);
+    await alice.shows(id, ["m1", "m2", "m3"]);
+    hook.editMessage(id, `${id}-1`, "one");
+    hook.addReaction(id, `${id}-2`, "👍");
+    hook.deleteMessage(id, `${id}-3`);
+    hook.sendChatMessage(id, "to it", { replyTo: `${id}-1` });
+    await eventually(() => hook.state.rooms[id]?.lastChange === 3);
+    const close = hook.openThread(id, `${id}-1`);
+    await eventually(() => hook.state.rooms[id]?.threads[`${id}-1`]?.replies[0]?.content === "to it");
+    close();
+    expect(alice.contents(id)).toEqual(["one", "m2", "", "to it"]);
+    expect(alice.room(id)?.messages[1]?.reactions).toEqual({ "👍": ["alice"] });
+    hook.removeReaction(id, `${id}-2`, "👍");
+    expect(alice.room(id)?.messages[1]?.reactions).toBeUndefined();
+  });
+
   test("watches people for as long as a component shows them", async () => {
     scene.gateway.statuses.set("bob", "online");
     function Face({ userId }: { userId: string }) {

@@ -190,6 +190,22 @@ describe("resuming", () => {
     expect(alice.seqs("room")).toEqual(range(2991, 3010));
   });
 
+  test("where a backup was restored, what has a seen number is not taken for what was seen", async () => {
+    const { gateway } = scene;
+    fill(gateway, "room", 3);
+    const alice = scene.join();
+    alice.chat.open("room");
+    await alice.shows("room", ["m1", "m2", "m3"]);
+    gateway.restore("restored", "room", 1);
+    for (const content of ["two", "three", "four"]) gateway.write("room", "bob", content);
+    await alice.shows("room", ["m1", "two", "three", "four"]);
+    await eventually(() => alice.unread("room") === 4);
+    // Only once: the next connection resumes.
+    scene.gateway.restore("restored", "room", 4);
+    await eventually(() => joinsOf().length === 3);
+    expect(joinsOf().map((frame) => "afterSeq" in frame && frame.afterSeq)).toEqual([false, false, 4]);
+  });
+
   test("a gateway whose history is another one is read from the start", async () => {
     const { gateway } = scene;
     fill(gateway, "room", 5);

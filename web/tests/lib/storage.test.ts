@@ -193,6 +193,27 @@ describe("what was seen before", () => {
     expect(away.room("room")?.hasOlder).toBe(true);
   });
 
+  test("is forgotten where a backup was restored meanwhile", async () => {
+    const { gateway } = scene;
+    fill(gateway, "room", 3);
+    const before = online();
+    before.chat.open("room");
+    await before.shows("room", ["m1", "m2", "m3"]);
+    before.chat.dispose();
+    gateway.restore("restored", "room", 1);
+    for (const content of ["two", "three", "four"]) gateway.write("room", "bob", content);
+    for (let visit = 0; visit < 2; visit++) {
+      const after = online();
+      after.chat.open("room");
+      await after.shows("room", ["m1", "two", "three", "four"]);
+      // What the device kept is shown before it is joined.
+      await eventually(() => after.room("room")?.status === "joined");
+      after.chat.dispose();
+      const joins = gateway.received("join_conversation");
+      expect("afterSeq" in (joins.at(-1) ?? {})).toBe(visit > 0);
+    }
+  });
+
   test("is forgotten with the conversation", async () => {
     fill(scene.gateway, "room", 5);
     const alice = online();
@@ -206,7 +227,7 @@ describe("what was seen before", () => {
     (await scene.gateway.peer(1)).say({ ...removed, userIds: ["alice"], actorId: "bob" });
     await eventually(() => alice.room("room")?.gone === "removed");
     alice.chat.dispose();
-    await expect.poll(() => kept().messages("room")).toEqual([]);
+    await expect.poll(() => kept().messages("room")).toEqual({ messages: [], lastChange: 0 });
     expect((await kept().load()).conversations).toEqual([]);
   });
 
@@ -230,7 +251,7 @@ describe("what was seen before", () => {
     await eventually(() => alice.contents("room").length === 5);
     await otherTab.becomes("connected");
     alice.chat.setDraft("room", "secret");
-    await expect.poll(async () => (await kept().messages("room")).length).toBe(5);
+    await expect.poll(async () => (await kept().messages("room")).messages.length).toBe(5);
     await alice.chat.signOut();
     expect(alice.chat.getSnapshot()).toMatchObject({ me: null, rooms: {}, conversations: { items: [] } });
     await otherTab.becomes("stopped");
@@ -239,8 +260,8 @@ describe("what was seen before", () => {
       connection: { reason: { failure: { code: "NO_TOKEN" } } },
     });
     const after = await kept().load();
-    expect(after).toEqual({ me: null, conversations: [], drafts: new Map() });
-    expect(await kept().messages("room")).toEqual([]);
+    expect(after).toEqual({ me: null, conversations: [], drafts: new Map(), history: null });
+    expect((await kept().messages("room")).messages).toEqual([]);
   });
 
   test("reading in one tab is reading in the other", async () => {

@@ -52,8 +52,14 @@ const conversation = (id: string, lastActivityAt: string): Conversation => ({
   lastReadSeq: 0,
   readers: {},
   unreadCount: 0,
+  unreadMentions: 0,
   members: [],
   memberCount: 0,
+  role: "member" as const,
+  isPublic: false,
+  closedAt: null,
+  isMuted: false,
+  isArchived: false,
 });
 
 test("the list is sorted by activity, and equal content is the same object", () => {

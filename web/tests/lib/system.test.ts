@@ -3,46 +3,20 @@
  * Without that variable these are skipped; `make run` prints the addresses.
  */
 import { afterEach, describe, expect, test } from "vitest";
-import { WebSocket as NodeWebSocket } from "ws";
-import { createChat } from "../../src/lib/chat.ts";
-import type { Chat } from "../../src/lib/types.ts";
 import { range } from "./support/chats.ts";
 import { eventually } from "./support/eventually.ts";
+import { addresses, called, endAll, signIn } from "./support/system.ts";
 
-Object.assign(globalThis, { WebSocket: NodeWebSocket });
-
-const addresses = (process.env.PALABRE ?? "").split(",").filter(Boolean);
 const first = addresses[0] ?? "";
 const second = addresses[1] ?? first;
-const chats: Chat[] = [];
-const run = Date.now().toString(36);
 
-afterEach(() => {
-  for (const chat of chats.splice(0)) chat.dispose();
-});
-
-async function signIn(name: string, url: string) {
-  const answer = await fetch(url.replace(/^ws(.*)\/ws\/chat$/, "http$1/api/dev/token"), {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ userName: `${name} ${run}` }),
-  });
-  const { token, userId }: { token: string; userId: string } = await answer.json();
-  const chat = createChat({ url, getToken: () => token, userId, storage: false });
-  chats.push(chat);
-  chat.connect();
-  await eventually(() => chat.getSnapshot().conversations.isLoaded, `${name} is here`);
-  const contents = (id: string) => chat.getSnapshot().rooms[id]?.messages.map(({ content }) => content) ?? [];
-  const joined = (id: string) =>
-    eventually(() => chat.getSnapshot().rooms[id]?.status === "joined", "joined");
-  return { chat, userId, contents, joined };
-}
+afterEach(endAll);
 
 describe.skipIf(!first)("against real gateways", () => {
   test("two people on two gateways talk, type, and see each other's changes", async () => {
     const alice = await signIn("Alice", first);
     const bob = await signIn("Bob", second);
-    expect(await alice.chat.searchPeople(`Bob ${run}`)).toMatchObject([{ userId: bob.userId }]);
+    expect(await alice.chat.searchPeople(called("Bob"))).toMatchObject([{ userId: bob.userId }]);
     const { id } = await alice.chat.createConversation({
       type: "group",
       name: "Walk",

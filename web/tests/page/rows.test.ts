@@ -18,6 +18,9 @@ function say(seq: number, senderId: string, minutes: number): Spoken {
     attachments: [],
     quoted: null,
     reactions: [],
+    replies: 0,
+    mentions: [],
+    mentionAll: false,
   };
 }
 

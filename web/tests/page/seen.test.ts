@@ -17,6 +17,9 @@ function say(seq: number | null, senderId: string): Spoken {
     attachments: [],
     quoted: null,
     reactions: [],
+    replies: 0,
+    mentions: [],
+    mentionAll: false,
   };
 }
 

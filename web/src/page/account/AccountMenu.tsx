@@ -1,8 +1,8 @@
-import { Bell, BellOff, BellRing, LogOut, Settings2 } from "lucide-react";
-import { useCallback, useRef, useState } from "react";
+import { Bell, BellOff, BellRing, LogOut, Settings2, SlidersHorizontal } from "lucide-react";
+import { useState } from "react";
 import type { MyPresence } from "../../lib/index.ts";
 import { useNotificationPermission } from "../notifications/permission.ts";
-import { useDismiss } from "../parts/dismiss.ts";
+import { useMenu } from "../parts/dismiss.ts";
 import { Marked } from "../presence/Faces.tsx";
 import { StatusChoice } from "../presence/StatusChoice.tsx";
 import { texts } from "../texts/index.ts";
@@ -13,29 +13,18 @@ interface Props {
   userName: string;
   presence: MyPresence;
   onPresence: (status: MyPresence) => void;
+  /** To choose of what one is told. */
+  onNotificationSettings: () => void;
   onSignOut: () => void;
 }
 
 /** One's own corner: who one is, how one is seen, how the page looks, notifications, and the way out. */
-export function AccountMenu({ userId, userName, presence, onPresence, onSignOut }: Props) {
-  const [isOpen, setOpen] = useState(false);
-  const whole = useRef<HTMLDivElement>(null);
-  const button = useRef<HTMLButtonElement>(null);
-  const onEscape = useDismiss(
-    whole,
-    isOpen,
-    useCallback(() => setOpen(false), []),
-  );
+export function AccountMenu(props: Props) {
+  const { userId, userName, presence, onPresence, onNotificationSettings, onSignOut } = props;
+  const { isOpen, setOpen, whole, button, onKeyDown } = useMenu();
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: Escape bubbles up from whatever has the focus inside
-    <div
-      ref={whole}
-      className="relative border-line border-t p-2"
-      onKeyDown={(event) => {
-        onEscape(event);
-        if (event.key === "Escape" && isOpen) button.current?.focus();
-      }}
-    >
+    <div ref={whole} className="relative border-line border-t p-2" onKeyDown={onKeyDown}>
       <button
         ref={button}
         type="button"
@@ -57,6 +46,17 @@ export function AccountMenu({ userId, userName, presence, onPresence, onSignOut 
           <StatusChoice chosen={presence} onChoose={onPresence} />
           <ThemeChoice />
           <NotificationChoice />
+          <button
+            type="button"
+            onClick={() => {
+              setOpen(false);
+              onNotificationSettings();
+            }}
+            className="flex min-h-10 items-center gap-3 rounded-2xl px-3 text-left hover:bg-hover"
+          >
+            <SlidersHorizontal aria-hidden="true" className="size-5 text-ink-soft" strokeWidth={1.9} />
+            {texts.notifications.settings}
+          </button>
           <button
             type="button"
             onClick={onSignOut}

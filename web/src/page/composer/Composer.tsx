@@ -3,27 +3,32 @@ import { type KeyboardEvent, useEffect, useId, useLayoutEffect, useRef, useState
 import type { Composing } from "../messages/rows.ts";
 import { texts } from "../texts/index.ts";
 import { ComposingBar } from "./Composing.tsx";
+import { useMentions } from "./completion.ts";
 import { EmojiButton } from "./EmojiButton.tsx";
 import { remaining } from "./length.ts";
+import { MentionList } from "./MentionList.tsx";
+import type { Mentions, People } from "./mentions.ts";
 
 interface Props {
   /** What was begun before; it may come a moment later than the composer. */
   draft: string;
   /** Of whom or what this message is for. */
   title: string;
+  /** Who can be mentioned. */
+  people: People;
   /** A reply, or an earlier message that is edited. */
   composing: Composing | null;
   onEndComposing: () => void;
   /** Edit one's own last message. */
   onEditLast: () => void;
   onDraft: (text: string) => void;
-  onSend: (content: string) => void;
+  onSend: (content: string, mentions: Mentions) => void;
   onTyping: (isTyping: boolean) => void;
 }
 
 /** Where a message is written. It belongs to one conversation: another one has another composer. */
 export function Composer(props: Props) {
-  const { draft, title, composing, onEndComposing, onEditLast, onDraft, onSend, onTyping } = props;
+  const { draft, title, people, composing, onEndComposing, onEditLast, onDraft, onSend, onTyping } = props;
   const [text, setText] = useState(draft);
   const before = useRef<string | null>(null); // what was being written when an edit began
   const isTouched = useRef(false);
@@ -57,13 +62,15 @@ export function Composer(props: Props) {
     onDraft(value);
     onTyping(value.trim() !== "");
   };
+  const mentions = useMentions(field, text, people, change);
   const send = () => {
     if (!maySend) return;
-    onSend(text.trim());
+    onSend(text.trim(), mentions.mentionsOf(text));
     change("");
     field.current?.focus();
   };
   const keyDown = (event: KeyboardEvent) => {
+    if (mentions.keyDown(event)) return;
     if (event.key === "Escape" && composing) {
       event.stopPropagation();
       onEndComposing();
@@ -95,6 +102,7 @@ export function Composer(props: Props) {
       }}
     >
       {composing && <ComposingBar composing={composing} onEnd={onEndComposing} />}
+      <div className="relative">{mentions.list && <MentionList {...mentions.list} />}</div>
       <div className="flex items-end gap-1 rounded-[1.625rem] border border-line-strong bg-raised p-1.5 shadow-(--shadow-lift) has-[textarea:focus]:border-leaf has-[textarea:focus]:outline-2 has-[textarea:focus]:-outline-offset-1 has-[textarea:focus]:outline-leaf">
         <EmojiButton onPick={insert} onClose={() => field.current?.focus()} />
         <textarea
@@ -106,9 +114,17 @@ export function Composer(props: Props) {
           aria-label={texts.composer.label(title)}
           aria-describedby={noteId}
           placeholder={texts.composer.placeholder}
-          onChange={(event) => change(event.target.value)}
+          onChange={(event) => {
+            change(event.target.value);
+            mentions.look();
+          }}
+          onClick={mentions.look}
           onKeyDown={keyDown}
-          onBlur={() => onTyping(false)}
+          onBlur={() => {
+            onTyping(false);
+            mentions.close();
+          }}
+          {...mentions.field}
           className="max-h-[min(15rem,35dvh)] min-h-10 min-w-0 flex-1 resize-none self-center overflow-y-auto bg-transparent px-1.5 py-2 leading-6 outline-none [overflow-wrap:anywhere]"
         />
         <button

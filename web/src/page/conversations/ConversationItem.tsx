@@ -1,3 +1,4 @@
+import { BellOff } from "lucide-react";
 import { memo } from "react";
 import { plainText } from "../messages/markdown.ts";
 import { LiveAvatar } from "../presence/Faces.tsx";
@@ -13,6 +14,10 @@ export interface Listed {
   title: string;
   face: { id: string; kind: "person" | "group" | "channel" };
   unread: number;
+  /** Something unread mentions this person. */
+  isMentioned: boolean;
+  isMuted: boolean;
+  isArchived: boolean;
   at: Date;
   last: { from: string | null; content: string; isDeleted: boolean; hasAttachment: boolean } | null;
 }
@@ -38,6 +43,11 @@ export const ConversationItem = memo(function ConversationItem(props: {
           <bdi className={`min-w-0 flex-1 truncate ${isUnread ? "font-bold" : "font-semibold"}`}>
             {item.title}
           </bdi>
+          {item.isMuted && (
+            <span role="img" aria-label={texts.menuOfRoom.muted} title={texts.menuOfRoom.muted}>
+              <BellOff aria-hidden="true" className="size-3.5 self-center text-ink-soft" />
+            </span>
+          )}
           <time
             dateTime={item.at.toISOString()}
             title={exactTimeOf(item.at)}
@@ -50,8 +60,19 @@ export const ConversationItem = memo(function ConversationItem(props: {
           <span className={`min-w-0 flex-1 truncate text-sm ${isUnread ? "text-ink" : "text-ink-soft"}`}>
             {draft && !isCurrent ? <Draft text={draft} /> : preview(item)}
           </span>
+          {item.isMentioned && (
+            <span
+              title={texts.mentions.unread}
+              className="grid size-5 place-items-center rounded-full bg-earth-soft font-bold text-earth text-xs leading-none"
+            >
+              <span aria-hidden="true">@</span>
+              <span className="sr-only">{texts.mentions.unread}</span>
+            </span>
+          )}
           {isUnread && (
-            <span className="grid h-5 min-w-5 place-items-center rounded-full bg-earth px-1.5 font-bold text-[0.6875rem] text-on-earth leading-none">
+            <span
+              className={`grid h-5 min-w-5 place-items-center rounded-full px-1.5 font-bold text-[0.6875rem] leading-none ${item.isMuted ? "bg-line text-ink" : "bg-earth text-on-earth"}`}
+            >
               <span aria-hidden="true">{item.unread > 99 ? "99+" : item.unread}</span>
               <span className="sr-only">{words.unread(item.unread)}</span>
             </span>

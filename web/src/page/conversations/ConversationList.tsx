@@ -1,4 +1,4 @@
-import { Search, SquarePen, X } from "lucide-react";
+import { Archive, ArrowLeft, Bell, Hash, Search, SquarePen, TextSearch, X } from "lucide-react";
 import { type KeyboardEvent, type ReactNode, useEffect, useRef, useState } from "react";
 import { Button, IconButton } from "../parts/buttons.tsx";
 import { texts } from "../texts/index.ts";
@@ -18,24 +18,75 @@ interface Props {
   hasMore: boolean;
   onMore: () => void;
   onNew: () => void;
+  /** To search in what was said. */
+  onSearch: () => void;
+  /** To find public channels. */
+  onChannels: () => void;
+  /** To see what one was told of. */
+  onNotifications: () => void;
+  unreadNotifications: number;
+  /** What is archived is about to be looked at. */
+  onArchive: () => void;
+  hasMoreArchived: boolean;
   /** The person's own corner, below the list. */
   children: ReactNode;
 }
 
 /** The conversations, newest first, with a search and the way to a new one. */
 export function ConversationList(props: Props) {
-  const { items, drafts, currentId, isLoaded, hasMore, onMore, onNew, children } = props;
+  const {
+    items,
+    drafts,
+    currentId,
+    isLoaded,
+    hasMore,
+    onMore,
+    onNew,
+    onSearch,
+    onChannels,
+    onNotifications,
+    unreadNotifications,
+    onArchive,
+    hasMoreArchived,
+    children,
+  } = props;
   const [query, setQuery] = useState("");
+  const [isArchive, setArchive] = useState(false);
   const list = useRef<HTMLUListElement>(null);
   const wanted = foldedForSearch(query);
   const more = useMore(props, wanted !== "");
-  const shown = wanted ? items.filter((item) => foldedForSearch(item.title).includes(wanted)) : items;
+  const shown = wanted
+    ? items.filter((item) => foldedForSearch(item.title).includes(wanted))
+    : items.filter((item) => item.isArchived === isArchive);
 
   return (
     <nav aria-label={words.title} className="flex h-full min-h-0 flex-col">
-      <header className="flex min-h-16 items-center justify-between gap-2 pr-3 pl-5">
-        <h1 className="font-display text-[1.375rem]">{words.title}</h1>
-        <IconButton icon={SquarePen} label={words.new} onClick={onNew} className="text-leaf" />
+      <header className="flex min-h-16 items-center justify-between gap-2 pr-3 pl-4">
+        <h1 className="min-w-0 truncate font-display text-[1.125rem]">{words.title}</h1>
+        <span className="flex shrink-0">
+          <IconButton
+            icon={Bell}
+            className="size-9!"
+            label={
+              unreadNotifications > 0
+                ? texts.notifications.unread(unreadNotifications)
+                : texts.notifications.title
+            }
+            onClick={onNotifications}
+          >
+            {unreadNotifications > 0 && (
+              <span
+                aria-hidden="true"
+                className="absolute top-0.5 right-0 grid h-4.5 min-w-4.5 place-items-center rounded-full bg-earth px-1 font-bold text-[0.625rem] text-on-earth leading-none"
+              >
+                {unreadNotifications > 99 ? "99+" : unreadNotifications}
+              </span>
+            )}
+          </IconButton>
+          <IconButton icon={Hash} label={texts.channels.title} onClick={onChannels} className="size-9!" />
+          <IconButton icon={TextSearch} label={texts.search.title} onClick={onSearch} className="size-9!" />
+          <IconButton icon={SquarePen} label={words.new} onClick={onNew} className="size-9! text-leaf" />
+        </span>
       </header>
       <div className="px-3 pb-2">
         <label className="flex items-center gap-2.5 rounded-full border border-line bg-surface pr-1 pl-3.5 focus-within:border-line-strong focus-within:outline-2 focus-within:outline-leaf">
@@ -58,6 +109,12 @@ export function ConversationList(props: Props) {
         </label>
       </div>
       <div className="min-h-0 flex-1 overflow-y-auto px-2 pb-2">
+        {isArchive && !wanted && (
+          <Button className="mb-2 w-full" onClick={() => setArchive(false)}>
+            <ArrowLeft aria-hidden="true" className="size-4" />
+            {texts.menuOfRoom.backToList}
+          </Button>
+        )}
         <ul
           ref={list}
           onKeyDown={(event) => step(list.current, event)}
@@ -81,11 +138,36 @@ export function ConversationList(props: Props) {
             {words.noMatch(query.trim())}
           </p>
         )}
-        {!wanted && items.length === 0 && isLoaded && <NoConversation onNew={onNew} />}
-        {!wanted && hasMore && (
+        {!wanted && !isArchive && shown.length === 0 && isLoaded && !hasMore && (
+          <NoConversation onNew={onNew} />
+        )}
+        {!wanted && isArchive && shown.length === 0 && !hasMoreArchived && (
+          <p role="status" className="px-4 py-8 text-center text-ink-soft">
+            {texts.menuOfRoom.noneArchived}
+          </p>
+        )}
+        {!wanted && isArchive && shown.length > 0 && hasMoreArchived && (
+          <Button className="mt-2 w-full" onClick={onArchive}>
+            {words.loadMore}
+          </Button>
+        )}
+        {!wanted && hasMore && !isArchive && (
           <Button ref={more} className="mt-2 w-full" onClick={onMore}>
             {words.loadMore}
           </Button>
+        )}
+        {!wanted && !isArchive && isLoaded && (
+          <button
+            type="button"
+            onClick={() => {
+              onArchive();
+              setArchive(true);
+            }}
+            className="mt-1 flex min-h-10 w-full items-center gap-3 rounded-2xl px-4 text-left text-ink-soft text-sm hover:bg-hover hover:text-ink"
+          >
+            <Archive aria-hidden="true" className="size-4.5" />
+            {texts.menuOfRoom.archived}
+          </button>
         )}
       </div>
       {children}

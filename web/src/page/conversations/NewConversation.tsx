@@ -1,5 +1,6 @@
 import { Hash, type LucideIcon, User, Users } from "lucide-react";
 import { type FormEvent, useId, useState } from "react";
+import { PublicSwitch } from "../channels/PublicSwitch.tsx";
 import { Button } from "../parts/buttons.tsx";
 import { Dialog } from "../parts/Dialog.tsx";
 import { texts } from "../texts/index.ts";
@@ -12,6 +13,8 @@ export interface Wanted {
   type: Kind;
   name?: string;
   memberIds: string[];
+  /** For channels. */
+  public?: boolean;
 }
 
 interface Props {
@@ -34,6 +37,7 @@ const KINDS: [Kind, LucideIcon, string, string][] = [
 export function NewConversation({ userId, search, create, onClose }: Props) {
   const [kind, setKind] = useState<Kind>("direct");
   const [name, setName] = useState("");
+  const [isPublic, setPublic] = useState(false);
   const [picked, setPicked] = useState<Person[]>([]);
   const [isBusy, setBusy] = useState(false);
   const [failure, setFailure] = useState<string | null>(null);
@@ -52,9 +56,12 @@ export function NewConversation({ userId, search, create, onClose }: Props) {
     setFailure(null);
     try {
       const memberIds = picked.map((person) => person.userId);
-      await create(
-        kind === "direct" ? { type: kind, memberIds } : { type: kind, name: name.trim(), memberIds },
-      );
+      await create({
+        type: kind,
+        memberIds,
+        ...(kind !== "direct" && { name: name.trim() }),
+        ...(kind === "channel" && { public: isPublic }),
+      });
     } catch (error) {
       setFailure(words.failed(reasonOf(error)));
       setBusy(false);
@@ -102,6 +109,7 @@ export function NewConversation({ userId, search, create, onClose }: Props) {
               />
             </div>
           )}
+          {kind === "channel" && <PublicSwitch isOn={isPublic} onChange={setPublic} />}
           <PeoplePicker
             search={search}
             picked={picked}

@@ -10,6 +10,7 @@ export interface Person {
 }
 
 interface Props {
+  label?: string;
   search: (query: string) => Promise<Person[]>;
   picked: Person[];
   onChange: (picked: Person[]) => void;
@@ -23,7 +24,8 @@ const words = texts.create;
 const PAUSE = 150;
 
 /** A combobox (as WAI-ARIA describes it) that finds people by name; those picked stand above it. */
-export function PeoplePicker({ search, picked, onChange, isSingle = false, without }: Props) {
+export function PeoplePicker(props: Props) {
+  const { label = words.people, search, picked, onChange, isSingle = false, without } = props;
   const [query, setQuery] = useState("");
   const { people, isSearching } = useSearch(search, query);
   const [active, setActive] = useState(0);
@@ -54,7 +56,7 @@ export function PeoplePicker({ search, picked, onChange, isSingle = false, witho
   return (
     <div className="grid min-h-0 gap-2">
       <label htmlFor={`${id}-field`} className="font-semibold text-sm">
-        {words.people}
+        {label}
       </label>
       {picked.length > 0 && (
         <ul className="flex flex-wrap gap-1.5">
@@ -96,13 +98,13 @@ export function PeoplePicker({ search, picked, onChange, isSingle = false, witho
           className="min-h-11 min-w-0 flex-1 bg-transparent outline-none"
         />
       </div>
-      <div className="h-56 overflow-y-auto rounded-2xl border border-line p-1.5">
+      <div className="flex h-56 flex-col rounded-2xl border border-line p-1.5">
         <div
           role="listbox"
           id={`${id}-list`}
-          aria-label={words.people}
+          aria-label={label}
           aria-multiselectable={!isSingle}
-          className="grid"
+          className="grid min-h-0 overflow-y-auto"
         >
           {found.map((person, place) => {
             const isPicked = picked.some((one) => one.userId === person.userId);

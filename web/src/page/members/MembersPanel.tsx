@@ -1,11 +1,14 @@
-import { LogOut, Pencil, Trash2, UserMinus, UserPlus, X } from "lucide-react";
+import { LogOut, Pencil, ShieldMinus, ShieldPlus, Trash2, UserMinus, UserPlus, X } from "lucide-react";
 import { type ReactNode, useState } from "react";
+import { type Conversation, may, type Role } from "../../lib/index.ts";
+import { PublicSwitch } from "../channels/PublicSwitch.tsx";
 import type { Person } from "../conversations/PeoplePicker.tsx";
 import { Avatar } from "../parts/Avatar.tsx";
 import { Button, IconButton } from "../parts/buttons.tsx";
 import { Confirm } from "../parts/Confirm.tsx";
 import { LiveAvatar } from "../presence/Faces.tsx";
 import { texts } from "../texts/index.ts";
+import { reasonOf } from "../texts/reason.ts";
 import { fullDateOf } from "../time.ts";
 import { AddPeople } from "./AddPeople.tsx";
 import { RenameForm } from "./RenameForm.tsx";
@@ -13,7 +16,7 @@ import { RenameForm } from "./RenameForm.tsx";
 const words = texts.members;
 
 export interface PanelMember extends Person {
-  role: "admin" | "member";
+  role: Role;
 }
 
 export interface Actions {
@@ -22,6 +25,8 @@ export interface Actions {
   add: (userIds: string[]) => Promise<void>;
   remove: (userId: string) => Promise<void>;
   leave: () => Promise<void>;
+  setRole: (userId: string, role: Role) => Promise<void>;
+  setPublic: (isPublic: boolean) => Promise<void>;
   delete: () => Promise<void>;
   /** The next page of members. */
   more: () => Promise<void>;
@@ -30,8 +35,7 @@ export interface Actions {
 interface Props {
   title: string;
   face: { id: string; kind: "person" | "group" | "channel" };
-  type: "direct" | "group" | "channel";
-  createdAt: Date;
+  conversation: Conversation;
   userId: string;
   members: readonly PanelMember[];
   memberCount: number;
@@ -49,13 +53,19 @@ type Asked =
 
 /** Who is in a conversation, and what may be changed about it. */
 export function MembersPanel(props: Props) {
-  const { title, face, type, createdAt, userId, members, memberCount, hasMore, actions, onClose } = props;
+  const { title, face, conversation, userId, members, memberCount, hasMore, actions, onClose } = props;
+  const { type, isPublic } = conversation;
   const [asked, setAsked] = useState<Asked | null>(null);
   const [isRenaming, setRenaming] = useState(false);
-  const isAdmin = members.some((member) => member.userId === userId && member.role === "admin");
+  const [failure, setFailure] = useState<string | null>(null);
   const isDirect = type === "direct";
-  const mayChange = isAdmin && !isDirect;
   const close = () => setAsked(null);
+  const attempt = (action: Promise<void>) => {
+    setFailure(null);
+    action.catch((error) => setFailure(words.failed(reasonOf(error))));
+  };
+  // The last admin can hand the role on by leaving only.
+  const isOnlyAdmin = members.filter((member) => member.role === "admin").length < 2;
 
   return (
     <section aria-label={words.title} className="flex h-full min-h-0 flex-col">
@@ -74,9 +84,10 @@ export function MembersPanel(props: Props) {
             </p>
           )}
           <p className="-mt-1 text-ink-soft text-sm">
-            {texts.conversations.kind[type]} · {words.created(fullDateOf(createdAt))}
+            {isPublic ? texts.channels.publicKind : texts.conversations.kind[type]} ·{" "}
+            {words.created(fullDateOf(new Date(conversation.createdAt)))}
           </p>
-          {mayChange && !isRenaming && (
+          {may("rename", conversation) && !isRenaming && (
             <div className="flex flex-wrap justify-center gap-2">
               <Button onClick={() => setRenaming(true)}>
                 <Pencil aria-hidden="true" className="size-4" />
@@ -89,11 +100,23 @@ export function MembersPanel(props: Props) {
             </div>
           )}
         </div>
-        <h3 className="px-2 pb-1 font-semibold text-ink-soft text-sm">{words.list(memberCount)}</h3>
+        {may("publish", conversation) && (
+          <PublicSwitch isOn={isPublic} onChange={(isOn) => attempt(actions.setPublic(isOn))} />
+        )}
+        <p role="alert" className={failure ? "px-2 py-1 text-danger text-sm" : "sr-only"}>
+          {failure}
+        </p>
+        <h3 className="px-2 pt-3 pb-1 font-semibold text-ink-soft text-sm">{words.list(memberCount)}</h3>
         <ul>
           {members.map((member) => (
             <MemberRow key={member.userId} member={member} isSelf={member.userId === userId}>
-              {mayChange && member.userId !== userId && (
+              {may("change_role", conversation) && !(member.role === "admin" && isOnlyAdmin) && (
+                <RoleButton
+                  member={member}
+                  onChange={(role) => attempt(actions.setRole(member.userId, role))}
+                />
+              )}
+              {may("remove_member", conversation) && member.userId !== userId && (
                 <IconButton
                   icon={UserMinus}
                   label={words.remove(member.userName)}
@@ -114,7 +137,7 @@ export function MembersPanel(props: Props) {
               <LogOut aria-hidden="true" className="size-4" />
               {words.leave}
             </Button>
-            {isAdmin && (
+            {may("delete", conversation) && (
               <Button look="danger" onClick={() => setAsked({ kind: "delete" })}>
                 <Trash2 aria-hidden="true" className="size-4" />
                 {words.delete}
@@ -154,6 +177,22 @@ export function MembersPanel(props: Props) {
         />
       )}
     </section>
+  );
+}
+
+function RoleButton({ member, onChange }: { member: PanelMember; onChange: (role: Role) => void }) {
+  return member.role === "admin" ? (
+    <IconButton
+      icon={ShieldMinus}
+      label={words.takeAdmin(member.userName)}
+      onClick={() => onChange("member")}
+    />
+  ) : (
+    <IconButton
+      icon={ShieldPlus}
+      label={words.makeAdmin(member.userName)}
+      onClick={() => onChange("admin")}
+    />
   );
 }
 

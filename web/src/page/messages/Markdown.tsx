@@ -1,4 +1,5 @@
 import { type ReactNode, useMemo } from "react";
+import { MentionedText } from "./Mentioned.tsx";
 import { type Block, type Inline, parse } from "./markdown.ts";
 
 /** A message's words as elements. Text stays text: there is no HTML on the way. */
@@ -53,7 +54,7 @@ function renderInline(children: Inline[]): ReactNode[] {
 function InlineView({ child }: { child: Inline }) {
   switch (child.kind) {
     case "text":
-      return child.text;
+      return <MentionedText text={child.text} />;
     case "break":
       return <br />;
     case "code":

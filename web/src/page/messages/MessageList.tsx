@@ -4,11 +4,14 @@ import { Virtualizer, type VirtualizerHandle } from "virtua";
 import { JumpToNew } from "../reading/JumpToNew.tsx";
 import { useJumpToNew, useSeen } from "../reading/reading.ts";
 import { texts } from "../texts/index.ts";
+import { type Target, useNewer, useTarget } from "./jumping.ts";
 import { MessageRow } from "./MessageRow.tsx";
+import { plainText } from "./markdown.ts";
 import type { Acts, Row } from "./rows.ts";
 import { useEnd, useOlder, usePrepended, useStartAtNew } from "./scrolling.ts";
 
 const words = texts.messages;
+const SPOKEN = 300; // characters
 
 interface Props {
   label: string;
@@ -18,6 +21,15 @@ interface Props {
   /** Whether there may be earlier messages that are not here yet. */
   hasOlder: boolean;
   loadOlder: () => Promise<void>;
+  /** These are an excerpt, with more after them. */
+  hasNewer: boolean;
+  loadNewer: () => Promise<void>;
+  /** Back from the excerpt to what is being said. */
+  onLive: () => void;
+  /** A message to go to. */
+  target: Target | null;
+  /** Whether one came here for a message. */
+  startsElsewhere: boolean;
   /** The messages above this seq are new; null where none is. */
   newAfter: number | null;
   /** Stands under the message with this key. */
@@ -32,13 +44,16 @@ interface Props {
 export function MessageList(props: Props) {
   const { label, rows, userId, acts, hasOlder, loadOlder, newAfter, below, onSeen, onRetry, onDiscard } =
     props;
+  const { hasNewer, loadNewer, onLive, target, startsElsewhere } = props;
   const scroller = useRef<HTMLDivElement>(null);
   const list = useRef<VirtualizerHandle>(null);
   const isPrepended = usePrepended(rows);
-  const end = useEnd(scroller, rows);
+  const end = useEnd(scroller, rows, hasNewer);
   const { isAtEnd, leave } = end;
-  useStartAtNew(scroller, list, rows, leave);
+  useStartAtNew(scroller, list, rows, leave, startsElsewhere);
+  const marked = useTarget(list, rows, target, leave);
   const older = useOlder(scroller, rows, hasOlder, loadOlder);
+  const lookForNewer = useNewer(scroller, rows, hasNewer, loadNewer);
 
   const place = { scroller, list, rows, isAtEnd };
   const lookWhatIsSeen = useSeen(place, onSeen);
@@ -50,9 +65,16 @@ export function MessageList(props: Props) {
   const onScroll = useCallback(() => {
     followEnd();
     look();
+    lookForNewer();
     lookWhatIsSeen();
     lookForMarker();
-  }, [followEnd, look, lookWhatIsSeen, lookForMarker]);
+  }, [followEnd, look, lookForNewer, lookWhatIsSeen, lookForMarker]);
+
+  const { toEnd } = end;
+  const toNewest = useCallback(() => {
+    onLive();
+    toEnd();
+  }, [onLive, toEnd]);
 
   return (
     <div className="relative min-h-0 flex-1">
@@ -76,6 +98,7 @@ export function MessageList(props: Props) {
                 isBeginning={place === 0 && !hasOlder}
                 userId={userId}
                 acts={acts}
+                isMarked={row.message.key === marked}
                 below={row.message.key === below?.key ? below.content : null}
                 onRetry={onRetry}
                 onDiscard={onDiscard}
@@ -84,6 +107,9 @@ export function MessageList(props: Props) {
           </Virtualizer>
         </div>
       </div>
+      <p role="status" className="sr-only">
+        {marked !== null && spokenBy(rows.find((row) => row.message.key === marked))}
+      </p>
       {rows.length === 0 && !hasOlder && (
         <p className="pointer-events-none absolute inset-0 grid place-items-center px-8 text-center text-ink-soft">
           {words.empty}
@@ -100,9 +126,16 @@ export function MessageList(props: Props) {
         {older.isLoading && words.loadingOlder}
       </p>
       {marker.isAbove && !older.isLoading && <JumpToNew onClick={marker.jump} />}
-      {end.isAway && <JumpButton count={end.newBelow} onClick={end.toEnd} />}
+      {(end.isAway || hasNewer) && <JumpButton count={end.newBelow} onClick={toNewest} />}
     </div>
   );
+}
+
+/** What one has come for, for those who do not see it. */
+function spokenBy(row: Row | undefined): string {
+  if (!row) return "";
+  const name = row.isOwn ? texts.conversations.you : row.message.senderName || words.unknownSender;
+  return texts.conversations.lastFrom(name, plainText(row.message.content).slice(0, SPOKEN));
 }
 
 function JumpButton({ count, onClick }: { count: number; onClick: () => void }) {

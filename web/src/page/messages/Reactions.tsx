@@ -14,7 +14,8 @@ export function Reactions({ message, userId, acts }: { message: Spoken; userId: 
             <button
               type="button"
               aria-pressed={isMine}
-              title={names.join(", ")}
+              disabled={!acts.may("react")}
+              title={texts.messages.reactedWith(emoji, names.join(", "))}
               onClick={() => acts.react(message, emoji, !isMine)}
               className={`flex min-h-7 items-center gap-1 rounded-full border px-2 text-sm ${isMine ? "border-leaf bg-leaf-soft font-semibold" : "border-line bg-raised hover:border-line-strong"}`}
             >

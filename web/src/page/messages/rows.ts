@@ -1,9 +1,12 @@
 /** From messages to what is drawn: days, groups of one sender, and where the new ones begin. */
 import type { Attachment } from "../../lib/frames.ts";
+import type { Action, Edit } from "../../lib/index.ts";
 import { dayKey } from "../time.ts";
 
 /** What a message replies to. */
 export interface Quoted {
+  messageId: string;
+  seq: number;
   senderName: string;
   preview: string;
   isDeleted: boolean;
@@ -27,6 +30,11 @@ export interface Spoken {
   attachments: Attachment[];
   quoted: Quoted | null;
   reactions: { emoji: string; userIds: string[] }[];
+  /** How many replies it has. */
+  replies: number;
+  /** User ids. */
+  mentions: string[];
+  mentionAll: boolean;
 }
 
 /** What the composer is about, when it is not a message of its own. */
@@ -38,11 +46,19 @@ export interface Composing {
 /** What people do with messages. */
 export interface Acts {
   react: (message: Spoken, emoji: string, isPresent: boolean) => void;
-  delete: (message: Spoken) => Promise<void>;
+  delete: (message: Spoken) => void;
+  copy: (message: Spoken) => void;
+  loadEdits: (message: Spoken) => Promise<Edit[]>;
   compose: (composing: Composing) => void;
   nameOf: (userId: string) => string;
-  /** Whether this person may delete what others said. */
-  mayDeleteAny: boolean;
+  /** Go to the message with this seq; null where all that can be gone to is in sight. */
+  jump: ((seq: number) => void) | null;
+  /** The replies to a message; null in such a thread itself. */
+  openThread: ((messageId: string) => void) | null;
+  /** Whether this person may do that here, now. */
+  may: (action: Action) => boolean;
+  isPinned: (message: Spoken) => boolean;
+  pin: (message: Spoken, isPinned: boolean) => void;
 }
 
 export interface Row {

@@ -20,8 +20,11 @@ export function usePrepended(rows: Row[]): boolean {
   return isPrepended;
 }
 
-/** Whoever is at the end stays there; whoever is not is told how many came meanwhile. */
-export function useEnd(scroller: Scroller, rows: Row[]) {
+/**
+ * Whoever is at the end stays there; whoever is not is told how many came meanwhile. The end of an excerpt, which
+ * `hasNewer`, is none.
+ */
+export function useEnd(scroller: Scroller, rows: Row[], hasNewer: boolean) {
   const isAtEnd = useRef(true);
   const lastTop = useRef(0);
   const [leftAt, setLeftAt] = useState<string | null>(null); // the last message in sight when the end was left
@@ -44,14 +47,14 @@ export function useEnd(scroller: Scroller, rows: Row[]) {
     // Rows that turn out higher than thought move the end away: only going up means to leave it.
     const isLeaving = element.scrollTop < lastTop.current - 1;
     lastTop.current = element.scrollTop;
-    if (distance < AT_END) {
+    if (distance < AT_END && !hasNewer) {
       isAtEnd.current = true;
       setLeftAt(null);
     } else if (isAtEnd.current && isLeaving) {
       isAtEnd.current = false;
       setLeftAt(lastKey);
     }
-  }, [scroller, lastKey]);
+  }, [scroller, lastKey, hasNewer]);
 
   // What one says oneself is always looked at.
   const isMine = last?.message.seq === null;
@@ -74,7 +77,13 @@ export function useEnd(scroller: Scroller, rows: Row[]) {
     return () => stay.disconnect();
   }, [scroller, toEnd]);
 
-  const place = leftAt === null ? -1 : rows.findIndex((row) => row.message.key === leftAt);
+  // Come to the live end from an excerpt, what is there already is not new.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: only as the two become one
+  useEffect(() => {
+    if (!hasNewer && !isAtEnd.current) setLeftAt(lastKey);
+  }, [hasNewer]);
+
+  const place = leftAt === null || hasNewer ? -1 : rows.findIndex((row) => row.message.key === leftAt);
   const leave = useCallback(() => {
     isAtEnd.current = false;
     setLeftAt(lastKey);
@@ -89,14 +98,15 @@ export function useEnd(scroller: Scroller, rows: Row[]) {
   };
 }
 
-/** One starts at the first message that is new, where there is one. */
+/** One starts at the first message that is new, where there is one, unless one came for another. */
 export function useStartAtNew(
   scroller: Scroller,
   list: RefObject<VirtualizerHandle | null>,
   rows: Row[],
   leave: () => void,
+  isElsewhere: boolean,
 ) {
-  const isSettled = useRef(false);
+  const isSettled = useRef(isElsewhere);
   const firstNew = rows.findIndex((row) => row.startsNew);
 
   useEffect(() => {

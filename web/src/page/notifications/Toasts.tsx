@@ -10,6 +10,8 @@ export interface Toast {
   conversationId: string;
   title: string;
   body: string;
+  /** Also where one is looking. */
+  isAlways?: boolean;
 }
 
 const STAYS = 6000;

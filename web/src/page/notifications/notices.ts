@@ -1,11 +1,12 @@
 /** Tells about what happens where the person is not looking: on the page, or on the device. */
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
-import type { Chat, ChatEvent, Message, Notification } from "../../lib/index.ts";
+import { type Chat, ChatError, type ChatEvent, type Message, type Notification } from "../../lib/index.ts";
 import { openConversation } from "../address.ts";
 import { isAttentive } from "../attention.ts";
 import { titleOf } from "../conversations/names.ts";
 import { plainText } from "../messages/markdown.ts";
 import { texts } from "../texts/index.ts";
+import { reasonOf } from "../texts/reason.ts";
 import { notifyDevice } from "./permission.ts";
 import type { Toast } from "./Toasts.tsx";
 
@@ -24,8 +25,9 @@ export function useNotices(chat: Chat, userId: string, openId: string | null) {
         const notice = noticeOf(event, chat, userId);
         if (!notice) return;
         const { conversationId, title, body } = notice;
-        notifyDevice({ title, body, tag: conversationId, onOpen: () => openConversation(conversationId) });
-        if (event.type !== "notification") return;
+        if (event.type !== "change_failed")
+          notifyDevice({ title, body, tag: conversationId, onOpen: () => openConversation(conversationId) });
+        if (event.type === "message") return;
         count.current += 1;
         const toast = { ...notice, id: String(count.current) };
         // One for each conversation: what came last.
@@ -40,7 +42,10 @@ export function useNotices(chat: Chat, userId: string, openId: string | null) {
     (id: string) => setToasts((shown) => shown.filter((toast) => toast.id !== id)),
     [],
   );
-  const shown = useMemo(() => toasts.filter((toast) => toast.conversationId !== openId), [toasts, openId]);
+  const shown = useMemo(
+    () => toasts.filter((toast) => toast.isAlways || toast.conversationId !== openId),
+    [toasts, openId],
+  );
   return { toasts: shown, close };
 }
 
@@ -48,6 +53,7 @@ type Notice = Omit<Toast, "id">;
 
 function noticeOf(event: ChatEvent, chat: Chat, userId: string): Notice | null {
   if (event.type === "notification") return noticeOfNotification(event.notification);
+  if (event.type === "change_failed") return noticeOfFailure(event, chat, userId);
   if (event.type !== "message" || event.isReplay || event.message.senderId === userId || isAttentive())
     return null;
   return noticeOfMessage(event.message, chat, userId);
@@ -64,9 +70,25 @@ function noticeOfNotification(notification: Notification): Notice {
   return { conversationId, title, body: shortened(notification.preview ?? "") };
 }
 
-function noticeOfMessage(message: Message, chat: Chat, userId: string): Notice {
+function noticeOfFailure(
+  { conversationId, change, failure }: ChatEvent & { type: "change_failed" },
+  chat: Chat,
+  userId: string,
+): Notice {
+  const reason = failure.code === "FORBIDDEN" ? texts.messages.forbidden : reasonOf(new ChatError(failure));
+  const body = texts.messages.notChanged[change](reason);
+  const conversation = chat.getSnapshot().conversations.items.find((one) => one.id === conversationId);
+  const title = conversation ? titleOf(conversation, userId, texts.conversations) : texts.appName;
+  return { conversationId, title, body, isAlways: true };
+}
+
+const isMentioned = ({ mentions = [], mentionAll }: Message, userId: string) =>
+  mentionAll === true || mentions.includes(userId);
+
+function noticeOfMessage(message: Message, chat: Chat, userId: string): Notice | null {
   const { conversationId, senderName, content } = message;
   const conversation = chat.getSnapshot().conversations.items.find((one) => one.id === conversationId);
+  if (conversation?.isMuted && !isMentioned(message, userId)) return null;
   const isDirect = !conversation || conversation.type === "direct";
   const title = isDirect
     ? senderName

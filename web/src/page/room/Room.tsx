@@ -1,9 +1,13 @@
-import { useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { may } from "../../lib/index.ts";
 import { Composer } from "../composer/Composer.tsx";
 import { faceOf, titleOf } from "../conversations/names.ts";
 import { MembersPanel } from "../members/MembersPanel.tsx";
+import { useActing } from "../messages/acting.ts";
+import type { Target } from "../messages/jumping.ts";
 import { MessageList } from "../messages/MessageList.tsx";
-import { type Acts, type Composing, rowsOf } from "../messages/rows.ts";
+import { rowsOf } from "../messages/rows.ts";
+import { Confirm } from "../parts/Confirm.tsx";
 import { Drawer } from "../parts/Drawer.tsx";
 import { useMedia } from "../parts/media.ts";
 import { useNewAfter } from "../reading/newAfter.ts";
@@ -12,50 +16,70 @@ import { SeenLine } from "../reading/SeenLine.tsx";
 import { seenOf } from "../reading/seen.ts";
 import { texts } from "../texts/index.ts";
 import { reasonOf } from "../texts/reason.ts";
+import { ThreadPanel } from "../threads/ThreadPanel.tsx";
 import type { RoomView } from "../view.ts";
 import { Announcer } from "./Announcer.tsx";
+import { ClosedLine } from "./ClosedLine.tsx";
 import { RoomHeader } from "./RoomHeader.tsx";
+import { RoomMenu } from "./RoomMenu.tsx";
 import { TypingLine } from "./TypingLine.tsx";
+
+const AuditDialog = lazy(() => import("../audit/AuditDialog.tsx"));
+const LevelDialog = lazy(() => import("../notifications/LevelDialog.tsx"));
+const PinsDialog = lazy(() => import("../pins/PinsDialog.tsx"));
 
 /** Where there is room for the details beside the messages. */
 const BESIDE = "(min-width: 72rem)";
 /** Where a keyboard is likely, and none slides over the messages. */
 const AT_A_DESK = "(min-width: 48rem) and (pointer: fine)";
 
+/** What stands beside the messages. */
+type Side = "details" | { thread: string } | null;
+
+interface Props {
+  room: RoomView;
+  userId: string;
+  /** A message to go to; `onJumped` is called when that is being done. */
+  jump: Target | null;
+  onJumped: () => void;
+  /** To search in this conversation. */
+  onSearch: () => void;
+}
+
 /** One conversation: what was said, what is being said, and who is there. */
-export function Room({ room, userId }: { room: RoomView; userId: string }) {
-  const { conversation, members, messages, actions } = room;
+export function Room(props: Props) {
+  const { room, userId, jump, onJumped, onSearch } = props;
+  const { conversation, members, messages, shown, actions } = room;
   const title = titleOf(conversation, userId, texts.conversations);
   const face = faceOf(conversation, userId);
-  const [isPanelOpen, setPanelOpen] = useState(false);
+  const [side, setSide] = useState<Side>(null);
   const isBeside = useMedia(BESIDE);
   const heading = useRef<HTMLHeadingElement>(null);
   const whole = useRef<HTMLDivElement>(null);
   const newAfter = useNewAfter(conversation, room.isLive);
   const { hasOlder } = room;
   const rows = useMemo(
-    () => rowsOf(messages, { userId, newAfter, hasOlder }),
-    [messages, userId, newAfter, hasOlder],
+    () => rowsOf(shown, { userId, newAfter, hasOlder }),
+    [shown, userId, newAfter, hasOlder],
   );
-  const [composing, setComposing] = useState<Composing | null>(null);
+  const isDetails = side === "details";
   const [failure, setFailure] = useState<string | null>(null);
-  const acts = useActs(room, userId, setComposing, setFailure);
-  const endComposing = useCallback(() => setComposing(null), []);
-  const send = useCallback(
-    (content: string) => {
-      setComposing(null);
-      const about = composing?.message.id;
-      if (composing?.kind === "edit" && about) {
-        setFailure(null);
-        actions.edit(about, content).catch((error) => setFailure(texts.members.failed(reasonOf(error))));
-      } else actions.send(content, about ?? undefined);
-    },
-    [actions, composing],
-  );
-  const editLast = useCallback(() => {
-    const mine = messages.findLast((one) => one.senderId === userId && one.id !== null && !one.isDeleted);
-    if (mine) setComposing({ kind: "edit", message: mine });
-  }, [messages, userId]);
+  const { target, startsElsewhere, goTo } = useJump(jump, onJumped, actions.openAt, setFailure);
+  const jumpTo = useCallback((seq: number) => goTo({ seq }), [goTo]);
+  const openThread = useCallback((thread: string) => setSide({ thread }), []);
+  const { acts, people, composing, endComposing, send, editLast } = useActing(room, userId, {
+    messages: shown,
+    jump: jumpTo,
+    openThread,
+    fail: setFailure,
+  });
+  const [asked, setAsked] = useState<"pins" | "audit" | "close" | "notifications" | null>(null);
+  const endAsking = useCallback(() => setAsked(null), []);
+  const attempt = (action: Promise<void>) => {
+    setFailure(null);
+    action.catch((error) => setFailure(texts.members.failed(reasonOf(error))));
+  };
+  const reopen = () => attempt(actions.setClosed(false));
   const [asksReadersOf, setAsksReadersOf] = useState<string | null>(null);
   const seen = useMemo(
     () => seenOf(conversation, members, messages, userId),
@@ -69,32 +93,49 @@ export function Room({ room, userId }: { room: RoomView; userId: string }) {
       },
     [seen],
   );
-  const closePanel = useCallback(() => setPanelOpen(false), []);
+  const closeSide = useCallback(() => setSide(null), []);
 
   useEffect(() => {
     const field = matchMedia(AT_A_DESK).matches ? whole.current?.querySelector("textarea") : null;
     (field ?? heading.current)?.focus();
   }, []);
 
-  const { loadMembers } = actions;
+  const { loadMembers, loadPins } = actions;
+  useEffect(() => loadPins(), [loadPins]);
   useEffect(() => {
-    if (isPanelOpen) loadMembers();
-  }, [isPanelOpen, loadMembers]);
+    if (isDetails) loadMembers();
+  }, [isDetails, loadMembers]);
+  const { areMembersLoaded } = room;
+  const isMany = conversation.members.length < conversation.memberCount;
+  useEffect(() => {
+    // Not only the first few can be mentioned, and have names.
+    if (isMany && !areMembersLoaded) loadMembers();
+  }, [isMany, areMembersLoaded, loadMembers]);
 
-  const panel = (
-    <MembersPanel
-      title={title}
-      face={face}
-      type={conversation.type}
-      createdAt={new Date(conversation.createdAt)}
-      userId={userId}
-      members={room.members}
-      memberCount={conversation.memberCount}
-      hasMore={room.hasMoreMembers}
-      actions={actions}
-      onClose={closePanel}
-    />
-  );
+  const panel =
+    side === "details" ? (
+      <MembersPanel
+        title={title}
+        face={face}
+        conversation={conversation}
+        userId={userId}
+        members={room.members}
+        memberCount={conversation.memberCount}
+        hasMore={room.hasMoreMembers}
+        actions={actions}
+        onClose={closeSide}
+      />
+    ) : (
+      side && (
+        <ThreadPanel
+          key={side.thread}
+          room={room}
+          messageId={side.thread}
+          userId={userId}
+          onClose={closeSide}
+        />
+      )
+    );
   return (
     <div ref={whole} className="flex min-h-0 min-w-0 flex-1">
       <div className="flex min-w-0 flex-1 flex-col">
@@ -102,10 +143,22 @@ export function Room({ room, userId }: { room: RoomView; userId: string }) {
           title={title}
           subtitle={subtitleOf(conversation)}
           face={face}
-          isPanelOpen={isPanelOpen}
+          isPanelOpen={isDetails}
           headingRef={heading}
-          onPanel={() => setPanelOpen(!isPanelOpen)}
-        />
+          onPanel={() => setSide(isDetails ? null : "details")}
+          onSearch={onSearch}
+        >
+          <RoomMenu
+            conversation={conversation}
+            pinCount={room.pins.length}
+            onPins={() => setAsked("pins")}
+            onSettings={(settings) => attempt(actions.changeSettings(settings))}
+            onNotifications={() => setAsked("notifications")}
+            onClosing={() => setAsked("close")}
+            onReopen={reopen}
+            onAudit={() => setAsked("audit")}
+          />
+        </RoomHeader>
         <MessageList
           label={texts.messages.label(title)}
           rows={rows}
@@ -113,35 +166,79 @@ export function Room({ room, userId }: { room: RoomView; userId: string }) {
           acts={acts}
           hasOlder={hasOlder}
           loadOlder={actions.loadOlder}
+          hasNewer={room.hasNewer}
+          loadNewer={actions.loadNewer}
+          onLive={actions.backToLive}
+          target={target}
+          startsElsewhere={startsElsewhere}
           newAfter={newAfter}
           below={below}
           onSeen={actions.seen}
           onRetry={actions.retry}
           onDiscard={actions.discard}
         />
+        <TypingLine names={room.typingNames} />
         <p role="alert" className={failure ? "px-6 py-1 text-center text-danger text-sm" : "sr-only"}>
           {failure}
         </p>
-        <TypingLine names={room.typingNames} />
-        <Composer
-          draft={room.draft}
-          title={title}
-          composing={composing}
-          onEndComposing={endComposing}
-          onEditLast={editLast}
-          onDraft={actions.keepDraft}
-          onSend={send}
-          onTyping={actions.typing}
-        />
+        {may("send", conversation) ? (
+          <Composer
+            draft={room.draft}
+            title={title}
+            people={people}
+            composing={composing}
+            onEndComposing={endComposing}
+            onEditLast={editLast}
+            onDraft={actions.keepDraft}
+            onSend={send}
+            onTyping={actions.typing}
+          />
+        ) : (
+          <ClosedLine onReopen={may("close", conversation) ? reopen : null} />
+        )}
       </div>
-      {isPanelOpen &&
+      {side &&
         (isBeside ? (
           <aside className="w-88 shrink-0 border-line border-l bg-ground">{panel}</aside>
         ) : (
-          <Drawer label={texts.members.title} onClose={closePanel}>
+          <Drawer label={side === "details" ? texts.members.title : texts.threads.title} onClose={closeSide}>
             {panel}
           </Drawer>
         ))}
+      <Suspense>
+        {asked === "pins" && (
+          <PinsDialog
+            pins={room.pins}
+            mayUnpin={may("pin", conversation)}
+            unpin={actions.unpin}
+            onPick={(seq) => {
+              setAsked(null);
+              goTo({ seq });
+            }}
+            onClose={endAsking}
+          />
+        )}
+        {asked === "notifications" && (
+          <LevelDialog
+            title={title}
+            load={actions.loadNotificationLevel}
+            save={actions.saveNotificationLevel}
+            onClose={endAsking}
+          />
+        )}
+        {asked === "audit" && (
+          <AuditDialog load={actions.loadAudit} nameOf={acts.nameOf} onClose={endAsking} />
+        )}
+        {asked === "close" && (
+          <Confirm
+            title={texts.menuOfRoom.close}
+            question={texts.menuOfRoom.confirmClose(title)}
+            submit={texts.menuOfRoom.confirmCloseSubmit}
+            action={() => actions.setClosed(true)}
+            onClose={endAsking}
+          />
+        )}
+      </Suspense>
       {asksReadersOf !== null && (
         <ReadersDialog
           load={() => actions.loadReaders(asksReadersOf)}
@@ -153,33 +250,31 @@ export function Room({ room, userId }: { room: RoomView; userId: string }) {
   );
 }
 
-/** What can be done with messages here; the same functions as long as the same can be done. */
-function useActs(
-  { conversation, members, actions }: RoomView,
-  userId: string,
-  compose: (composing: Composing) => void,
+/** Goes to the message that somebody came for, once it is here. */
+function useJump(
+  jump: Target | null,
+  onJumped: () => void,
+  openAt: (seq: number) => Promise<void>,
   fail: (reason: string | null) => void,
-): Acts {
-  const mine = members.find((member) => member.userId === userId);
-  const mayDeleteAny = conversation.type !== "direct" && mine?.role === "admin";
-  return useMemo(
-    () => ({
-      compose,
-      mayDeleteAny,
-      nameOf: (id) => members.find((member) => member.userId === id)?.userName ?? id,
-      react: (message, emoji, isPresent) => {
-        if (message.id === null) return;
-        fail(null);
-        actions
-          .react(message.id, emoji, isPresent)
-          .catch((error) => fail(texts.members.failed(reasonOf(error))));
-      },
-      delete: async (message) => {
-        if (message.id !== null) await actions.deleteMessage(message.id);
-      },
-    }),
-    [actions, members, mayDeleteAny, compose, fail],
+) {
+  const [startsElsewhere] = useState(jump !== null);
+  const [target, setTarget] = useState<Target | null>(null);
+  const goTo = useCallback(
+    (wanted: Target) => {
+      fail(null);
+      openAt(wanted.seq).then(
+        () => setTarget(wanted),
+        (error) => fail(texts.members.failed(reasonOf(error))),
+      );
+    },
+    [openAt, fail],
   );
+  useEffect(() => {
+    if (!jump) return;
+    onJumped();
+    goTo(jump);
+  }, [jump, onJumped, goTo]);
+  return { target, startsElsewhere, goTo };
 }
 
 function subtitleOf({ type, memberCount }: RoomView["conversation"]): string {

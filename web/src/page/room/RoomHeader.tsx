@@ -1,5 +1,5 @@
-import { ArrowLeft, PanelRight } from "lucide-react";
-import { type Ref, useId } from "react";
+import { ArrowLeft, PanelRight, TextSearch } from "lucide-react";
+import { type ReactNode, type Ref, useId } from "react";
 import { IconButton } from "../parts/buttons.tsx";
 import { LiveAvatar } from "../presence/Faces.tsx";
 import { PersonLine } from "../presence/PersonLine.tsx";
@@ -12,10 +12,14 @@ interface Props {
   isPanelOpen: boolean;
   headingRef: Ref<HTMLHeadingElement>;
   onPanel: () => void;
+  onSearch: () => void;
+  /** The menu. */
+  children: ReactNode;
 }
 
 /** What this conversation is, the way back to the others, and the way to its details. */
-export function RoomHeader({ title, subtitle, face, isPanelOpen, headingRef, onPanel }: Props) {
+export function RoomHeader(props: Props) {
+  const { title, subtitle, face, isPanelOpen, headingRef, onPanel, onSearch, children } = props;
   const subtitleId = useId();
   return (
     <header className="flex min-h-16 items-center gap-3 border-line border-b bg-surface pr-3 pl-5 max-md:pl-1.5">
@@ -40,6 +44,7 @@ export function RoomHeader({ title, subtitle, face, isPanelOpen, headingRef, onP
           {face.kind === "person" ? <PersonLine userId={face.id} otherwise={subtitle} /> : subtitle}
         </p>
       </div>
+      <IconButton icon={TextSearch} label={texts.search.inThis} onClick={onSearch} />
       <IconButton
         icon={PanelRight}
         label={texts.members.open}
@@ -47,6 +52,7 @@ export function RoomHeader({ title, subtitle, face, isPanelOpen, headingRef, onP
         onClick={onPanel}
         className={isPanelOpen ? "bg-hover" : ""}
       />
+      {children}
     </header>
   );
 }

@@ -27,6 +27,9 @@ export interface Tokens {
 const KEY = "palabre.oidc";
 const redirectUri = () => `${location.origin}/`;
 
+/** A name for the profile, and an address for who wants mails. */
+const SCOPE = "openid profile email";
+
 /** Leave for the provider's page. It comes back to ours with a code. */
 export async function leaveForProvider(provider: Provider): Promise<void> {
   const { authorization_endpoint } = await discover(provider);
@@ -37,7 +40,7 @@ export async function leaveForProvider(provider: Provider): Promise<void> {
     response_type: "code",
     client_id: provider.clientId,
     redirect_uri: redirectUri(),
-    scope: "openid profile",
+    scope: SCOPE,
     state: errand.state,
     nonce: errand.nonce,
     code_challenge: await challenge(errand.verifier),
@@ -72,7 +75,7 @@ export function renewAtProvider(provider: Provider, refreshToken: string): Promi
   return redeem(provider, {
     grant_type: "refresh_token",
     refresh_token: refreshToken,
-    scope: "openid profile",
+    scope: SCOPE,
   });
 }
 

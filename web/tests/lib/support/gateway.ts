@@ -7,14 +7,30 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { type WebSocket, WebSocketServer } from "ws";
-import type { ClientFrame, Member, Message, Presence, ServerFrame } from "../../../src/lib/frames.ts";
+import type {
+  AddReaction,
+  ClientFrame,
+  DeleteMessage,
+  EditMessage,
+  Member,
+  Message,
+  Presence,
+  RemoveReaction,
+  ServerFrame,
+} from "../../../src/lib/frames.ts";
+import type { NotificationEntry } from "../../../src/lib/types.ts";
+import { type Decided, decide, isArchived, undecided } from "./administration.ts";
 import { eventually } from "./eventually.ts";
+
+/** As it is kept: it is read at some time. */
+type Told = { -readonly [Field in keyof NotificationEntry]: NotificationEntry[Field] };
 
 type Said = ServerFrame extends infer Frame
   ? Frame extends unknown
     ? Omit<Frame, "timestamp">
     : never
   : never;
+type ChangeFrame = EditMessage | DeleteMessage | AddReaction | RemoveReaction;
 type Handler = (frame: ClientFrame, peer: Peer) => void;
 
 export interface Peer {
@@ -34,6 +50,7 @@ export interface Room {
   name: string | null;
   messages: Message[];
   members: Member[];
+  decided: Decided;
 }
 
 export interface Call {
@@ -54,12 +71,14 @@ export async function startGateway() {
   const tempIds = new Map<string, Message>();
   const statuses = new Map<string, Presence["status"]>();
   const chosen = new Map<string, "online" | "busy" | "invisible">();
+  const told: Told[] = [];
   let refuseRest:
     | ((call: Call) => { status: number; code?: string; headers?: Record<string, string> } | null)
     | null = null;
   let held: Promise<void> | null = null;
   let resumeLimit = 1000;
   let expiresInMs: number | null = null;
+  let history: string | undefined;
   let isFrozen = false;
 
   // ------------------------------------------------------------------------------------------------ WebSocket
@@ -99,6 +118,7 @@ export async function startGateway() {
           connectionId: `connection-${peers.indexOf(peer)}`,
           heartbeatIntervalMs: 30_000,
           expiresAt: expiresInMs === null ? null : new Date(Date.now() + expiresInMs).toISOString(),
+          ...(history !== undefined && { history }),
         });
         break;
       case "join_conversation":
@@ -114,11 +134,24 @@ export async function startGateway() {
       case "ping": {
         const heads = Object.entries(frame.heads ?? {}).filter(([id, seq]) => headOf(id) > seq);
         const newer = Object.fromEntries(heads.map(([id]) => [id, headOf(id)]));
-        peer.say({ type: "pong", ...(heads.length > 0 && { heads: newer }) });
+        const changed = Object.entries(frame.changes ?? {}).filter(([id, change]) => changeOf(id) > change);
+        const changes = Object.fromEntries(changed.map(([id]) => [id, changeOf(id)]));
+        peer.say({
+          type: "pong",
+          ...echo,
+          ...(heads.length > 0 && { heads: newer }),
+          ...(changed.length > 0 && { changes }),
+        });
         break;
       }
       case "typing_start":
       case "typing_stop":
+        break;
+      case "edit_message":
+      case "delete_message":
+      case "add_reaction":
+      case "remove_reaction":
+        change(frame, peer);
         break;
       case "mark_read":
         markRead(frame, peer);
@@ -142,7 +175,8 @@ export async function startGateway() {
       peer.say({ type: "error", code: "NOT_A_MEMBER", error: "not a member", conversationId, ...echo });
       return;
     }
-    const { afterSeq, limit = 50 } = frame;
+    const { afterSeq, afterChange, limit = 50 } = frame;
+    const lastChange = changeOf(room.id);
     const missed = room.messages.filter(({ seq }) => seq > (afterSeq ?? 0));
     const replay = afterSeq === undefined || missed.length > resumeLimit ? missed.slice(-limit) : missed;
     const firstSeq = replay[0]?.seq ?? null;
@@ -153,10 +187,73 @@ export async function startGateway() {
       lastSeq: headOf(room.id),
       firstSeq,
       hasMore: firstSeq !== null && firstSeq > (afterSeq ?? 0) + 1,
+      ...(lastChange > 0 && { lastChange }),
       ...echo,
     });
     for (const message of replay) peer.say({ type: "new_message", message: seenBy(message, peer.userId) });
+    if (afterSeq !== undefined && afterChange !== undefined) resumeChanges(room, peer, afterSeq, afterChange);
   }
+
+  function resumeChanges(room: Room, peer: Peer, afterSeq: number, afterChange: number): void {
+    const lastChange = changeOf(room.id);
+    const changed = room.messages
+      .filter(({ seq, changeSeq = 0 }) => seq <= afterSeq && changeSeq > afterChange)
+      .sort((one, other) => (one.changeSeq ?? 0) - (other.changeSeq ?? 0));
+    if (changed.length > resumeLimit)
+      peer.say({ type: "resync", conversationId: room.id, fromSeq: 1, lastChange });
+    else
+      for (const message of changed)
+        peer.say({ type: "message_updated", message: seenBy(message, peer.userId), change: "edited" });
+  }
+
+  function change(frame: ChangeFrame, peer: Peer): void {
+    const { conversationId, requestId } = frame;
+    const message = changed(frame, peer.userId);
+    for (const other of peers) {
+      const echo = other === peer && requestId !== undefined ? { requestId } : {};
+      if (other.isOpen && (other === peer || other.joined.has(conversationId)))
+        other.say({
+          type: "message_updated",
+          message: seenBy(message, other.userId),
+          change: message.isDeleted ? "deleted" : "edited",
+          ...echo,
+        });
+    }
+  }
+
+  /** Stored, and told to nobody. */
+  function changed(frame: ChangeFrame, userId: string): Message {
+    const room = rooms.get(frame.conversationId);
+    const at = room?.messages.findIndex(({ id }) => id === frame.messageId) ?? -1;
+    const before = room?.messages[at];
+    if (!room || !before) throw new Error(`no message ${frame.messageId}`);
+    const { reactions } = before;
+    const next: Message = { ...before, changeSeq: changeOf(room.id) + 1 };
+    switch (frame.type) {
+      case "edit_message":
+        Object.assign(next, { content: frame.content, editedAt: now() });
+        break;
+      case "delete_message":
+        Object.assign(next, { content: "", isDeleted: true });
+        delete next.reactions;
+        break;
+      case "add_reaction":
+      case "remove_reaction": {
+        const others = (reactions?.[frame.emoji] ?? []).filter((id) => id !== userId);
+        const users = frame.type === "add_reaction" ? [...others, userId] : others;
+        const all = { ...reactions, [frame.emoji]: users };
+        if (!users.length) delete all[frame.emoji];
+        delete next.reactions;
+        if (Object.keys(all).length) next.reactions = all;
+        break;
+      }
+    }
+    room.messages[at] = next;
+    return next;
+  }
+
+  const changeOf = (id: string) =>
+    Math.max(0, ...(rooms.get(id)?.messages ?? []).map(({ changeSeq = 0 }) => changeSeq));
 
   function markRead(frame: ClientFrame & { type: "mark_read" }, peer: Peer): void {
     const { conversationId, requestId } = frame;
@@ -193,6 +290,8 @@ export async function startGateway() {
     const key = `${peer.userId}/${conversationId}/${tempId}`;
     const known = tempId === undefined ? undefined : tempIds.get(key);
     const message = known ?? write(conversationId, peer.userId, content, tempId);
+    const { replyTo, mentions } = frame;
+    Object.assign(message, { ...(replyTo && { replyTo }), ...(mentions && { mentions }) });
     if (tempId !== undefined) tempIds.set(key, message);
     peer.say({
       type: "message_sent",
@@ -262,27 +361,42 @@ export async function startGateway() {
   }
 
   function found(call: Call): { status: number; body?: unknown } {
-    const [, collection, id, part, member] = call.path.split("/");
-    if (collection === "me") return ok({ userId: call.userId, userName: nameOf(call.userId), avatar: null });
-    if (collection === "users") return ok({ items: [], nextCursor: null });
-    if (collection === "presence") return ok({ items: [], chosen: chosen.get(call.userId) ?? "online" });
-    if (collection !== "conversations") return { status: 404, body: { code: "NOT_FOUND" } };
+    const [, collection, id, part, member, detail] = call.path.split("/");
+    if (collection !== "conversations") return elsewhere(call, collection);
     const mine = [...rooms.values()].filter((room) =>
       room.members.some(({ userId }) => userId === call.userId),
     );
     if (!id) return ok(listed(mine, call));
     const room = mine.find((candidate) => candidate.id === id);
     if (!room) return { status: 404, body: { code: "NOT_A_MEMBER", detail: "not a member" } };
-    if (part === "messages" && member) return readers(room, member);
+    const decided = decide(room, call, part, member);
+    if (decided) return ok(decided === true ? view(room, call.userId) : decided);
+    if (part === "messages" && member) return ofMessage(room, call, member, detail);
     if (part === "messages") return ok(page(room, call));
     if (part === "members") return members(room, call, member);
     return ok(view(room, call.userId));
   }
 
+  function elsewhere(call: Call, collection: string | undefined): { status: number; body?: unknown } {
+    const { userId } = call;
+    if (collection === "me") return ok({ userId, userName: nameOf(userId), avatar: null });
+    if (collection === "users") return ok({ items: [], nextCursor: null });
+    if (collection === "presence") return ok({ items: [], chosen: chosen.get(userId) ?? "online" });
+    if (collection === "channels") {
+      const open = [...rooms.values()].filter(({ decided }) => decided.public);
+      return ok({ items: open.map(({ id }) => ({ id, name: id })), nextCursor: null });
+    }
+    if (collection === "search") return ok(search(call));
+    if (collection === "notifications") return notices(call);
+    return { status: 404, body: { code: "NOT_FOUND" } };
+  }
+
   function listed(mine: Room[], call: Call) {
     const limit = Number(call.query.get("limit") ?? 50);
     const from = Number(call.query.get("cursor") ?? 0);
+    const archived = call.query.get("archived") === "true";
     const views = mine
+      .filter((room) => isArchived(room) === archived)
       .map((room) => view(room, call.userId))
       .sort((one, other) => (activityOf(one) < activityOf(other) ? 1 : -1));
     const items = views.slice(from, from + limit);
@@ -293,12 +407,53 @@ export async function startGateway() {
     const limit = Number(call.query.get("limit") ?? 50);
     const [before, after] = [call.query.get("beforeSeq"), call.query.get("afterSeq")];
     const all = room.messages.map((message) => seenBy(message, call.userId));
+    const around = call.query.get("aroundSeq");
+    if (around !== null) {
+      const half = Math.floor(limit / 2);
+      const older = all.filter(({ seq }) => seq < Number(around));
+      const newer = all.filter(({ seq }) => seq >= Number(around));
+      const [hasMoreBefore, hasMoreAfter] = [older.length > half, newer.length > limit - half];
+      const items = [...older.slice(-half), ...newer.slice(0, limit - half)];
+      return { items, hasMore: hasMoreBefore || hasMoreAfter, hasMoreBefore, hasMoreAfter };
+    }
     if (after !== null) {
       const later = all.filter(({ seq }) => seq > Number(after));
       return { items: later.slice(0, limit), hasMore: later.length > limit };
     }
     const earlier = before === null ? all : all.filter(({ seq }) => seq < Number(before));
     return { items: earlier.slice(-limit), hasMore: earlier.length > limit };
+  }
+
+  /** What everybody alike was told of: the tests look at one person. Two a page. */
+  function notices({ method, body, query }: Call) {
+    if (method === "POST") {
+      const { conversationId } = body as { conversationId?: string };
+      for (const one of told)
+        if (!conversationId || one.conversationId === conversationId) one.readAt ??= now();
+      return { status: 204 };
+    }
+    const from = Number(query.get("cursor") ?? 0);
+    const items = told.slice(from, from + 2).map((one) => ({ ...one }));
+    const unreadCount = told.filter(({ readAt }) => readAt === null).length;
+    return ok({ items, unreadCount, nextCursor: from + 2 < told.length ? String(from + 2) : null });
+  }
+
+  /** Whole words only, two a page. */
+  function search({ query, userId }: Call) {
+    const found = [...rooms.values()]
+      .filter(({ members }) => members.some((member) => member.userId === userId))
+      .flatMap(({ messages }) => messages)
+      .filter(({ content }) => content.split(" ").includes(query.get("q") ?? ""))
+      .reverse();
+    const from = Number(query.get("cursor") ?? 0);
+    const items = found.slice(from, from + 2).map((message) => ({
+      message,
+      conversationId: message.conversationId,
+      conversationName: rooms.get(message.conversationId)?.name ?? null,
+      snippet: message.content,
+      highlights: [],
+    }));
+    return { items, nextCursor: from + 2 < found.length ? String(from + 2) : null };
   }
 
   function readers(room: Room, messageId: string) {
@@ -310,6 +465,19 @@ export async function startGateway() {
       seq,
       items: items.map(({ userId, userName, avatar }) => ({ userId, userName, avatar })),
     });
+  }
+
+  function ofMessage(room: Room, call: Call, messageId: string, detail: string | undefined) {
+    if (detail === "readers") return readers(room, messageId);
+    if (detail === "replies") return replies(room, call, messageId);
+    return ok(room.messages.find(({ id }) => id === messageId));
+  }
+
+  function replies(room: Room, call: Call, messageId: string) {
+    const limit = Number(call.query.get("limit") ?? 50);
+    const after = Number(call.query.get("afterSeq") ?? 0);
+    const found = room.messages.filter(({ replyTo, seq }) => replyTo === messageId && seq > after);
+    return ok({ items: found.slice(0, limit), hasMore: found.length > limit });
   }
 
   function members(room: Room, call: Call, userId: string | undefined) {
@@ -349,6 +517,15 @@ export async function startGateway() {
     store,
     publish,
     answer,
+    changed,
+    /** Somebody does something to a message: stored and told. */
+    change(userId: string, frame: ChangeFrame): Message {
+      const message = changed(frame, userId);
+      for (const peer of peers)
+        if (peer.isOpen && peer.joined.has(frame.conversationId))
+          peer.say({ type: "message_updated", message: seenBy(message, peer.userId), change: "edited" });
+      return message;
+    },
     /** A message of somebody, stored and told. */
     speak(conversationId: string, senderId: string, content: string): Message {
       const message = write(conversationId, senderId, content);
@@ -362,6 +539,7 @@ export async function startGateway() {
         name: type === "direct" ? null : id,
         messages: [],
         members: userIds.map(memberOf),
+        decided: undecided(),
       };
       rooms.set(id, room);
       return room;
@@ -370,6 +548,9 @@ export async function startGateway() {
       if (handler) handlers.set(type, handler);
       else handlers.delete(type);
     },
+    /** What the person of the test is told of, the newest first. */
+    told,
+
     refuseRest(refuse: typeof refuseRest): void {
       refuseRest = refuse;
     },
@@ -386,6 +567,12 @@ export async function startGateway() {
     },
     set resumeLimit(limit: number) {
       resumeLimit = limit;
+    },
+    /** A backup is restored that has the first `count` messages; everybody is sent away. */
+    restore(name: string, id: string, count: number): void {
+      history = name;
+      rooms.get(id)?.messages.splice(count);
+      for (const peer of peers) peer.cut();
     },
     set expiresInMs(ms: number | null) {
       expiresInMs = ms;
@@ -414,7 +601,11 @@ export async function startGateway() {
   function view(room: Room, userId: string) {
     const lastSeq = room.messages.length;
     const read = room.members.find((member) => member.userId === userId)?.lastReadSeq ?? 0;
+    const { pins: _, archivedSeq: __, ...decided } = room.decided;
     return {
+      ...decided,
+      archived: isArchived(room),
+      role: room.members.find((member) => member.userId === userId)?.role ?? "member",
       id: room.id,
       type: room.type,
       name: room.name,
@@ -423,6 +614,8 @@ export async function startGateway() {
       lastSeq,
       lastMessage: room.messages.at(-1) ?? null,
       unreadCount: Math.max(0, lastSeq - read),
+      unreadMentions: room.messages.filter(({ seq, mentions }) => seq > read && mentions?.includes(userId))
+        .length,
       members: room.members.slice(0, 10),
       memberCount: room.members.length,
     };

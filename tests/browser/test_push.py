@@ -1,0 +1,121 @@
+"""What is pushed is shown by the service worker, one notification for each conversation, and a click opens it."""
+
+import asyncio
+import json
+from functools import partial
+from typing import Any
+
+import pytest
+from playwright.async_api import CDPSession, Worker, expect
+
+from tests.browser.conftest import Arrive
+from tests.browser.person import Person
+from tests.browser.test_reading import conversation_of
+from tests.support.eventually import eventually
+
+pytestmark = pytest.mark.e2e
+# As `web/src/lib/push.ts` registers it; a subscription itself needs a push service, which is not here.
+REGISTER = """async () => {
+    const policy = trustedTypes.createPolicy("palabre-worker", { createScriptURL: (url) => url });
+    await navigator.serviceWorker.register(policy.createScriptURL("/sw.js"), { updateViaCache: "none" });
+    await navigator.serviceWorker.ready;
+}"""
+SHOWN = """async () => {
+    const registration = await navigator.serviceWorker.getRegistration();
+    const shown = await registration.getNotifications();
+    return shown.map(({ title, body, tag }) => [title, body, tag]);
+}"""
+# No protocol of the browser clicks on a notification, so the worker is told of a click as the browser would tell it.
+CLICK = """async (tag) => {
+    const [notification] = await self.registration.getNotifications({ tag });
+    let done;
+    const click = Object.assign(new Event("notificationclick"), { notification, waitUntil: (it) => (done = it) });
+    self.dispatchEvent(click);
+    await done;
+}"""
+
+
+class Pushes:
+    """Delivers pushes to somebody's browser, as its push service would."""
+
+    def __init__(self, person: Person, protocol: CDPSession, registration: str) -> None:
+        self._person = person
+        self._protocol = protocol
+        self._registration = registration
+
+    @classmethod
+    async def to(cls, person: Person) -> "Pushes":
+        """Register the service worker, and wait for it."""
+        await person.context.grant_permissions(["notifications"], origin=person.url)
+        protocol = await person.context.new_cdp_session(person.page)
+        found: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+        def updated(event: dict[str, Any]) -> None:
+            for registration in event["registrations"]:
+                if not found.done():
+                    found.set_result(registration["registrationId"])
+
+        protocol.on("ServiceWorker.workerRegistrationUpdated", updated)
+        await protocol.send("ServiceWorker.enable")
+        await person.page.evaluate(REGISTER)
+        return cls(person, protocol, await asyncio.wait_for(found, 10))
+
+    @property
+    def worker(self) -> Worker:
+        """The service worker."""
+        (worker,) = self._person.context.service_workers
+        return worker
+
+    async def deliver(self, **notice: Any) -> None:
+        """One push. What is not given is as of a message."""
+        data = json.dumps({"kind": "message", "senderName": "Alice", "conversationName": "Team", **notice})
+        await self.deliver_text(data)
+
+    async def deliver_text(self, data: str) -> None:
+        """One push, whatever it says."""
+        arguments = {"origin": self._person.url, "registrationId": self._registration, "data": data}
+        await self._protocol.send("ServiceWorker.deliverPushMessage", arguments)
+
+    async def shown(self) -> list[Any]:
+        """Title, body and tag of what the device shows."""
+        found: list[Any] = await self._person.page.evaluate(SHOWN)
+        return found
+
+
+async def test_pushes_are_shown_and_a_click_opens_the_conversation(arrive: Arrive, unique: str) -> None:
+    alice, bob = await arrive(f"Alice {unique}"), await arrive(f"Bob {unique}", locale="fr-FR")
+    for person in (alice, bob):
+        await person.sign_in()
+    room = f"Marche {unique}"
+    cid = await conversation_of(alice, [bob], room)
+    await expect(bob.page.get_by_role("navigation").get_by_role("link", name=room)).to_be_visible()
+    pushes = await Pushes.to(bob)
+    await (await bob.context.new_page()).bring_to_front()  # before Bob's window
+
+    async def shows(*wanted: list[str]) -> bool:
+        return sorted(await pushes.shown()) == sorted(wanted)
+
+    await pushes.deliver(id=f"{cid}:1", conversationId=cid, seq=1, preview="Bonjour")
+    await eventually(partial(shows, ["Alice dans Team", "Bonjour", cid]))
+    await pushes.deliver(id=f"{cid}:2", conversationId=cid, seq=2, preview="Salut", kind="mention")
+    once = ["Alice vous a mentionné dans Team", "Salut\net 1 de plus", cid]
+    await eventually(partial(shows, once))
+    # What comes again, or late, changes nothing; nor does what no version of ours has sent.
+    await pushes.deliver(id=f"{cid}:2", conversationId=cid, seq=2, preview="Salut")
+    await pushes.deliver(id=f"{cid}:1", conversationId=cid, seq=1, preview="Bonjour")
+    other = {"senderName": None, "conversationName": None}
+    await pushes.deliver(id="d:5", conversationId="d", seq=5, **other)
+    await pushes.deliver_text("{")
+    await eventually(partial(shows, once, ["Palabre", "Nouveau message", "d"], ["Palabre", "", "palabre"]))
+
+    # What was read, here or elsewhere, is taken back; what came after it stays.
+    tell = "(told) => navigator.serviceWorker.controller.postMessage(told)"
+    await bob.page.evaluate(tell, {"type": "read", "conversationId": cid, "seq": 1})
+    await bob.page.evaluate(tell, {"type": "read", "conversationId": "d", "seq": 5})
+    await eventually(partial(shows, once, ["Palabre", "", "palabre"]))
+
+    await bob.page.evaluate("window.isTheSame = true")
+    await pushes.worker.evaluate(CLICK, cid)
+    await expect(bob.page.get_by_role("heading", name=room)).to_be_visible()
+    assert await bob.page.evaluate("window.isTheSame"), "the page was not loaded again"
+    await eventually(partial(shows, ["Palabre", "", "palabre"]))

@@ -1,0 +1,131 @@
+"""Replies, threads and mentions, between two people."""
+
+import re
+
+import pytest
+from playwright.async_api import Locator, expect
+
+from tests.browser.person import Person
+from tests.browser.test_changing import act, press_long
+from tests.browser.test_reading import PHONE, conversation_of, listed, say
+from tests.browser.test_talking import two_in_a_group
+
+pytestmark = pytest.mark.e2e
+
+
+def thread(person: Person) -> Locator:
+    """The thread beside the messages, or over them."""
+    return person.page.get_by_role("region", name="Thread", exact=True)
+
+
+async def test_a_thread_is_opened_written_in_and_counted_live(arrive, unique):
+    alice, bob, _ = await two_in_a_group(arrive, unique)
+    await alice.write("Where do we meet?")
+    await bob.sees("Where do we meet?")
+    await act(bob, "Where do we meet?", "Reply in thread")
+    await expect(thread(bob)).to_contain_text("0 replies")
+    field = thread(bob).get_by_role("textbox")
+    await expect(field).to_be_focused()
+    await field.fill("At the mill")
+    await field.press("Enter")
+    await expect(thread(bob).get_by_role("article").filter(has_text="At the mill")).to_have_count(1)
+    counted = alice.message("Where do we meet?").get_by_role("button", name="1 reply")
+    await counted.click()
+    await expect(thread(alice)).to_contain_text("At the mill")
+    await thread(alice).get_by_role("textbox").fill("Good, at nine")
+    await thread(alice).get_by_role("textbox").press("Enter")
+    await expect(thread(bob)).to_contain_text("Good, at nine")
+    for person in (alice, bob):
+        await expect(thread(person)).to_contain_text("2 replies")
+        first = person.log.get_by_role("article").first
+        await expect(first.get_by_role("button", name="2 replies")).to_be_visible()
+    await bob.shot("thread")
+    await bob.check_accessibility()
+    await bob.page.reload()
+    await expect(bob.log.get_by_role("article").first.get_by_role("button", name="2 replies")).to_be_visible()
+
+
+async def test_a_thread_on_a_phone(arrive, unique):
+    alice, bob = await arrive(f"Alice {unique}"), await arrive(f"Bob {unique}", **PHONE, color_scheme="dark")
+    for person in (alice, bob):
+        await person.sign_in()
+    await conversation_of(alice, [bob], f"Walk {unique}")
+    for person in (alice, bob):
+        await person.open(f"Walk {unique}")
+    await alice.write("Where do we meet?")
+    await bob.sees("Where do we meet?")
+    sheet = await press_long(bob, "Where do we meet?")
+    await sheet.get_by_role("button", name="Reply in thread").tap()
+    await thread(bob).get_by_role("textbox").fill("At the mill")
+    await thread(bob).get_by_role("button", name="Send").tap()
+    await alice.sees("At the mill")
+    await expect(thread(bob)).to_contain_text("1 reply")
+    await bob.shot("thread-phone")
+    await thread(bob).get_by_role("button", name="Close the thread").tap()
+    await bob.sees("At the mill")
+    await bob.shot("replies-phone")
+
+
+async def test_a_quote_leads_to_what_it_quotes_however_far_that_is(arrive, generous, unique):
+    alice, bob = [await arrive(f"{name} {unique}", generous.gateways[0].url) for name in ("Alice", "Bob")]
+    for person in (alice, bob):
+        await person.sign_in()
+    walk = await conversation_of(alice, [bob], f"Walk {unique}")
+    await alice.open(f"Walk {unique}")
+    await alice.write("The very first")
+    await alice.sees_sent("The very first")
+    await act(alice, "The very first", "Reply")
+    await say(bob, walk, *[f"in between {at}" for at in range(130)])
+    await alice.write("An answer at last")
+    await alice.sees_sent("An answer at last")
+    await bob.open(f"Walk {unique}")
+    quote = bob.message("An answer at last").get_by_title("Go to this message")
+    await expect(quote).to_contain_text("The very first")
+    await quote.click()
+    first = bob.log.get_by_role("article").filter(has_not_text="An answer").filter(has_text="The very first")
+    await expect(first).to_be_in_viewport()
+
+
+async def test_who_is_mentioned_is_completed_marked_and_told(arrive, unique):
+    alice, bob, room = await two_in_a_group(arrive, unique)
+    await bob.page.goto(f"{bob.url}/#/")
+    await expect(bob.log).to_be_hidden()
+    await alice.composer.press_sequentially("Hello @bo")
+    options = alice.page.get_by_role("listbox", name="People to mention").get_by_role("option")
+    await expect(options).to_have_text([re.compile(bob.name)])
+    await alice.shot("completion")
+    await alice.check_accessibility()
+    await alice.composer.press("Enter")
+    await expect(alice.composer).to_have_value(f"Hello @{bob.name} ")
+    await alice.composer.press_sequentially("are you there?")
+    await alice.composer.press("Enter")
+    await alice.sees_sent("are you there?")
+    await expect(alice.log.locator(".mention")).to_have_text(f"@{bob.name}")
+    link = listed(bob, room)
+    await expect(link).to_contain_text("You were mentioned")
+    await expect(bob.page.get_by_role("region", name="Notifications")).to_contain_text(f"{alice.name} mentioned you")
+    await bob.shot("mentioned")
+    await bob.page.reload()
+    await expect(link).to_contain_text("You were mentioned")
+    await bob.open(room)
+    await expect(bob.message("are you there?")).to_contain_text("Mentions you.")
+    await expect(bob.log.locator(".mention")).to_have_text(f"@{bob.name}")
+    await expect(link).not_to_contain_text("You were mentioned")
+
+
+async def test_everybody_is_mentioned_by_an_admin_only(arrive, unique):
+    alice, bob, room = await two_in_a_group(arrive, unique)
+    await bob.composer.press_sequentially("@al")
+    options = bob.page.get_by_role("listbox", name="People to mention").get_by_role("option")
+    await expect(options).to_have_text([re.compile(alice.name)])
+    await bob.composer.press("Escape")
+    await expect(options).to_have_count(0)
+    await bob.composer.fill("")
+    await bob.page.goto(f"{bob.url}/#/")
+    await expect(bob.log).to_be_hidden()
+    await alice.composer.press_sequentially("@al")
+    await alice.page.get_by_role("option", name="all").click()
+    await alice.composer.press_sequentially("listen")
+    await alice.composer.press("Enter")
+    await alice.sees_sent("listen")
+    await expect(listed(bob, room)).to_contain_text("You were mentioned")

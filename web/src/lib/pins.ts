@@ -1,0 +1,84 @@
+/** What is pinned in a conversation: loaded when somebody asks, and kept up to date from then on. */
+import type { Context } from "./context.ts";
+import type { ConversationUpdated, Message } from "./frames.ts";
+import { roomOf, withRoom } from "./state.ts";
+import type { Pin } from "./types.ts";
+
+export interface Pins {
+  load(conversationId: string): Promise<void>;
+  /** It shows at once, and goes again when it is refused. */
+  pin(conversationId: string, message: Message): Promise<void>;
+  unpin(conversationId: string, messageId: string): Promise<void>;
+  /** Perhaps somebody pinned or unpinned something. */
+  told(frame: ConversationUpdated): void;
+  /** A message is another one now. */
+  changed(message: Message): void;
+  /** What was told while there was no connection is asked for. */
+  connected(): void;
+}
+
+export function createPins(context: Context): Pins {
+  const { store, rest } = context;
+  /** By conversation: so many looks and changes there were. An answer that was asked for before the last is out of date. */
+  const turns = new Map<string, number>();
+
+  const itemsOf = (id: string) => roomOf(store.get(), id).pins.items;
+  const show = (id: string, items: readonly Pin[], isLoaded = roomOf(store.get(), id).pins.isLoaded) =>
+    store.set(withRoom(store.get(), id, { pins: { items, isLoaded } }));
+
+  function turn(id: string): number {
+    const next = (turns.get(id) ?? 0) + 1;
+    turns.set(id, next);
+    return next;
+  }
+
+  async function load(id: string): Promise<void> {
+    const own = turn(id);
+    const { items } = await rest.pins(id);
+    if (turns.get(id) === own) show(id, items, true);
+  }
+
+  /** In the background: what fails is found again with the next connection. */
+  function reload(id: string): void {
+    if (roomOf(store.get(), id).pins.isLoaded) load(id).catch(() => {});
+  }
+
+  async function change(id: string, items: readonly Pin[], done: Promise<void>): Promise<void> {
+    turn(id);
+    show(id, items);
+    try {
+      await done;
+    } finally {
+      // As it is now, whether it was done or refused.
+      await load(id).catch(() => {});
+    }
+  }
+
+  return {
+    load,
+    pin(id, message) {
+      const { me } = store.get();
+      const pin = { message, pinnedBy: me?.userId ?? "", pinnedAt: new Date().toISOString() };
+      const others = itemsOf(id).filter((one) => one.message.id !== message.id);
+      return change(id, [pin, ...others], rest.pin(id, message.id));
+    },
+    unpin(id, messageId) {
+      const others = itemsOf(id).filter((one) => one.message.id !== messageId);
+      return change(id, others, rest.unpin(id, messageId));
+    },
+    told({ conversationId, updateType }) {
+      if (updateType === "pinned" || updateType === "unpinned") reload(conversationId);
+    },
+    changed(message) {
+      const { conversationId: id } = message;
+      const items = itemsOf(id);
+      const place = items.findIndex((pin) => pin.message.id === message.id);
+      const pin = items[place];
+      if (!pin || (pin.message.changeSeq ?? 0) > (message.changeSeq ?? 0)) return;
+      show(id, message.isDeleted ? items.toSpliced(place, 1) : items.with(place, { ...pin, message }));
+    },
+    connected() {
+      for (const id of Object.keys(store.get().rooms)) reload(id);
+    },
+  };
+}

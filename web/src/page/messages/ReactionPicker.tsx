@@ -1,0 +1,38 @@
+import { SmilePlus } from "lucide-react";
+import { lazy, Suspense, useState } from "react";
+import { IconButton } from "../parts/buttons.tsx";
+import { texts } from "../texts/index.ts";
+
+const EmojiPicker = lazy(() => import("../composer/EmojiPicker.tsx"));
+const QUICK = ["👍", "❤️", "😂", "😮", "😢", "🎉"];
+
+/** A few emoji at hand, and all others behind a button. */
+export function ReactionPicker(props: {
+  isMine: (emoji: string) => boolean;
+  onPick: (emoji: string) => void;
+}) {
+  const { isMine, onPick } = props;
+  const [isWhole, setWhole] = useState(false);
+  if (isWhole)
+    return (
+      <Suspense>
+        <EmojiPicker onPick={onPick} />
+      </Suspense>
+    );
+  return (
+    <div className="flex justify-between p-1">
+      {QUICK.map((emoji) => (
+        <button
+          key={emoji}
+          type="button"
+          aria-pressed={isMine(emoji)}
+          onClick={() => onPick(emoji)}
+          className="grid size-10 place-items-center rounded-full text-xl hover:bg-hover aria-pressed:bg-leaf-soft"
+        >
+          {emoji}
+        </button>
+      ))}
+      <IconButton icon={SmilePlus} label={texts.messages.moreEmoji} onClick={() => setWhole(true)} />
+    </div>
+  );
+}
