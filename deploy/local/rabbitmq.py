@@ -12,6 +12,7 @@ from deploy.local.process import POLL, Process, StartError, claim_ports, end_lef
 
 START_DEADLINE = 90.0
 STOP_GRACE = 20.0
+HELLO = b"AMQP\x00\x00\x09\x01"  # what a client says first; a server answers at once
 
 CONFIG = """\
 listeners.tcp.1 = 127.0.0.1:{amqp}
@@ -27,6 +28,7 @@ vm_memory_high_watermark.relative = 0.4
 # The write-ahead log of quorum queues is kept in memory too: 64 MiB instead of 512.
 raft.wal_max_size_bytes = 67108864
 """
+ADVANCED = Path(__file__).parents[1] / "rabbitmq" / "advanced.config"  # what rabbitmq.conf has no names for
 
 
 class RabbitMQ:
@@ -81,6 +83,19 @@ class RabbitMQ:
     async def wait(self) -> int:
         return await self._process.wait()
 
+    async def control(self, *arguments: str) -> None:
+        """`rabbitmqctl` for this node. Raises StartError."""
+        process = await asyncio.create_subprocess_exec(
+            str(Path(self._program).with_name("rabbitmqctl")),
+            *arguments,
+            env=self._prepare(),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        output, _ = await process.communicate()
+        if process.returncode:
+            raise StartError(f"rabbitmqctl {' '.join(arguments)}: {output.decode(errors='replace')}")
+
     def _prepare(self) -> dict[str, str]:
         """Write the configuration, give back the environment that makes the node keep to its folder."""
         for name in ("data", "log", "home"):
@@ -99,7 +114,7 @@ class RabbitMQ:
             "RABBITMQ_DIST_PORT": str(self._ports["dist"]),
             "RABBITMQ_CONF_ENV_FILE": str(self.folder / "no-rabbitmq-env.conf"),  # not the machine's
             "RABBITMQ_CONFIG_FILE": str(self.folder / "rabbitmq.conf"),
-            "RABBITMQ_ADVANCED_CONFIG_FILE": str(self.folder / "no-advanced.config"),
+            "RABBITMQ_ADVANCED_CONFIG_FILE": str(ADVANCED),
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.folder / "enabled_plugins"),
             "RABBITMQ_MNESIA_BASE": str(self.folder / "data"),
             "RABBITMQ_LOG_BASE": str(self.folder / "log"),
@@ -137,9 +152,17 @@ async def answers(url: str) -> bool:
     """Whether a client gets in. A node listens only after its queues are recovered, so then it is ready."""
     address = urlsplit(url)
     try:
-        # A plain connection first: AMQP's client would log an error each time that nobody listens yet.
-        _, writer = await asyncio.open_connection(address.hostname, address.port or 5672)
-        writer.close()
+        # A plain connection first: AMQP's client would log an error each time that nobody listens yet, or that a
+        # container's port is open before the server in it is.
+        reader, writer = await asyncio.open_connection(address.hostname, address.port or 5672)
+        try:
+            if address.scheme == "amqp":
+                writer.write(HELLO)
+                async with asyncio.timeout(5):
+                    if not await reader.read(1):
+                        return False
+        finally:
+            writer.close()
         connection = await aio_pika.connect(url, timeout=5)
     except (TimeoutError, OSError, aio_pika.exceptions.AMQPError):
         return False

@@ -20,8 +20,7 @@ from deploy.local.servers import CHECKOUT
 
 WEB = CHECKOUT / "web"
 BUILT = WEB / "dist"
-MODULES = WEB / "node_modules"
-LOCK = [WEB / "package.json", WEB / "package-lock.json", WEB / ".npmrc"]
+LOCK = ("package.json", "package-lock.json", ".npmrc")
 OLDEST_NODE = (20, 19)
 VENV_BIN = Path(sys.executable).parent
 
@@ -29,7 +28,7 @@ VENV_BIN = Path(sys.executable).parent
 def prepare() -> None:
     """Install what the lock says and build the page, each only where something changed."""
     install_packages()
-    stamp = MODULES / ".built"
+    stamp = WEB / "node_modules" / ".built"
     wanted = _digest(_sources())
     if (BUILT / "index.html").exists() and _read(stamp) == wanted:
         return
@@ -38,24 +37,24 @@ def prepare() -> None:
     stamp.write_text(wanted)
 
 
-def install_packages() -> None:
+def install_packages(folder: Path = WEB) -> None:
     """`npm ci`, where the lock changed since the last time."""
-    stamp = MODULES / ".installed"
-    wanted = _digest(LOCK)
+    stamp = folder / "node_modules" / ".installed"
+    wanted = _digest(folder / name for name in LOCK)
     if _read(stamp) == wanted:
         return
-    _say("installing the locked packages into web/node_modules")
-    _quietly(["npm", "ci", "--no-progress"])
+    _say(f"installing the locked packages into {folder.relative_to(CHECKOUT)}/node_modules")
+    _quietly(["npm", "ci", "--no-progress"], folder)
     stamp.write_text(wanted)
 
 
 def npm(arguments: list[str]) -> int:
     """Run npm in the page's folder, and return its exit code."""
-    return subprocess.run(["npm", *arguments], cwd=WEB, env=_environment(), check=False).returncode
+    return subprocess.run(["npm", *arguments], cwd=WEB, env=environment(), check=False).returncode
 
 
-def _environment() -> dict[str, str]:
-    """With a Node.js that is new enough on PATH."""
+def environment() -> dict[str, str]:
+    """Ours, with a Node.js that is new enough on PATH."""
     path = os.environ.get("PATH", os.defpath)
     if not _is_usable(path):
         path = f"{VENV_BIN}{os.pathsep}{path}"
@@ -86,25 +85,25 @@ def _fetch_node() -> None:
         )
 
 
-def _quietly(command: list[str]) -> None:
+def _quietly(command: list[str], folder: Path = WEB) -> None:
     """Its output is for the day that it fails."""
     done = subprocess.run(
-        command, cwd=WEB, env=_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        command, cwd=folder, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
     )
     if done.returncode:
         last = "\n".join(done.stdout.splitlines()[-30:])
-        raise StartError(f"`{' '.join(command)}` failed in {WEB}:\n{last}")
+        raise StartError(f"`{' '.join(command)}` failed in {folder}:\n{last}")
 
 
 def _sources() -> Iterable[Path]:
-    yield from LOCK
+    yield from (WEB / name for name in LOCK)
     yield from sorted(path for path in WEB.iterdir() if path.is_file() and path.suffix in {".html", ".json", ".ts"})
     for folder in ("public", "scripts", "src"):
         yield from sorted(path for path in (WEB / folder).rglob("*") if path.is_file())
 
 
 def _digest(files: Iterable[Path]) -> str:
-    digest = hashlib.sha256(str(WEB).encode())
+    digest = hashlib.sha256(str(WEB).encode())  # a checkout that was moved starts anew
     for file in files:
         digest.update(f"\0{file}\0".encode() + file.read_bytes())
     return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""The chart `palabre`, and the one description of its values: `values.py`."""

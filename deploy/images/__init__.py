@@ -1,0 +1,1 @@
+"""The images of the services: `make images` builds them and describes what is in them."""

@@ -1,0 +1,134 @@
+"""Alerts and the dashboard: each is raised when it has to be, means something that exists, and says what to do."""
+
+import importlib
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+from prometheus_client import REGISTRY
+
+from deploy import grafana
+from deploy.grafana.__main__ import FILE as DASHBOARD
+from deploy.grafana.__main__ import dashboard
+from deploy.local import tools
+
+ROOT = Path(__file__).parents[2]
+PROMETHEUS = ROOT / "deploy" / "prometheus"
+RUNBOOKS = (ROOT / "docs" / "operations.md").read_text()
+RULES = [
+    rule for group in yaml.safe_load((PROMETHEUS / "alerts.yaml").read_text())["groups"] for rule in group["rules"]
+]
+ALERTS = [rule["alert"] for rule in RULES]
+# What RabbitMQ (its plugin rabbitmq_prometheus, 3.10 to 4.x), Prometheus itself and its client for Python give.
+OTHERS = {
+    "up",
+    "process_open_fds",
+    "process_max_fds",
+    "process_resident_memory_bytes",
+    "rabbitmq_alarms_memory_used_watermark",
+    "rabbitmq_alarms_free_disk_space_watermark",
+    "rabbitmq_detailed_queue_consumers",
+    "rabbitmq_detailed_queue_messages",
+}
+
+
+def ours() -> set[str]:
+    """Every series that our services expose."""
+    for module in ("gateway.metrics", "persister.metrics", "notifier.metrics", "health"):
+        importlib.import_module(f"services.{module}")
+    names = set()
+    for metric in REGISTRY.collect():
+        if metric.name.startswith("palabre_"):
+            endings = {"counter": ("_total",), "histogram": ("_bucket", "_count", "_sum")}.get(metric.type, ("",))
+            names |= {metric.name + ending for ending in endings}
+    return names
+
+
+def named(text: str) -> set[str]:
+    """The metrics that a query or a page names."""
+    return set(
+        re.findall(r"\b(?:up(?=\{)|(?:palabre_(?:gateway|persister|notifier|dependency)|rabbitmq|process)_\w+)", text)
+    )
+
+
+def promtool(*arguments: str) -> None:
+    program = tools.promtool()
+    if program is None:
+        pytest.skip("no promtool on this machine, and none to be had")
+    done = subprocess.run([program, *arguments], cwd=PROMETHEUS, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_each_is_raised_when_it_has_to_be_and_not_otherwise() -> None:
+    promtool("test", "rules", "alerts.test.yaml")
+
+
+def test_each_has_such_a_test() -> None:
+    raised = {
+        case["alertname"]
+        for test in yaml.safe_load((PROMETHEUS / "alerts.test.yaml").read_text())["tests"]
+        for case in test["alert_rule_test"]
+        if case["exp_alerts"]
+    }
+    assert raised == set(ALERTS)
+
+
+def test_the_configuration_of_compose_is_valid() -> None:
+    promtool("check", "config", "prometheus.yml")
+
+
+@pytest.mark.parametrize("alert", ALERTS)
+def test_each_has_a_runbook(alert: str) -> None:
+    section = re.search(rf"^### {alert}\n(.+?)(?=^##|\Z)", RUNBOOKS, re.M | re.S)
+    assert section is not None
+    assert len(section[1].split()) > 20
+
+
+def test_no_runbook_is_left_of_an_alert_that_is_gone() -> None:
+    assert set(re.findall(r"^### (Palabre\w+)$", RUNBOOKS, re.M)) == set(ALERTS)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=ALERTS)
+def test_each_asks_for_metrics_that_exist(rule: dict[str, str]) -> None:
+    asked = named(rule["expr"])
+    assert asked
+    assert asked <= ours() | OTHERS
+
+
+def test_the_page_names_metrics_that_exist() -> None:
+    histograms = {name.removesuffix("_bucket") for name in ours() if name.endswith("_bucket")}
+    assert named(RUNBOOKS) <= ours() | histograms | OTHERS
+
+
+def test_the_dashboard_is_fresh_and_asks_for_metrics_that_exist() -> None:
+    assert json.loads(DASHBOARD.read_text()) == dashboard(), f"python -m {grafana.__name__}"
+    queries = [target["expr"] for panel in dashboard()["panels"] for target in panel.get("targets", [])]
+    for query in queries:
+        assert named(query), query
+        assert named(query) <= ours() | OTHERS
+
+
+def test_every_metric_of_ours_is_on_the_dashboard_or_in_an_alert() -> None:
+    text = DASHBOARD.read_text() + (PROMETHEUS / "alerts.yaml").read_text()
+    shown = {re.sub(r"_(bucket|count|sum)$", "", name) for name in named(text)}
+    # What is counted for those who ask something particular.
+    particular = {
+        "palabre_gateway_presence_items_total",
+        "palabre_persister_refusals_total",
+        "palabre_notifier_events_total",
+    }
+    series = {re.sub(r"_(bucket|count|sum)$", "", name) for name in ours()}
+    assert series - shown <= particular
+
+
+def test_the_proxy_of_compose_accepts_its_configuration() -> None:
+    program = tools.haproxy()
+    if program is None:
+        pytest.skip("no haproxy on this machine, and none to be had")
+    done = subprocess.run(
+        [program, "-c", "-f", ROOT / "deploy/haproxy/haproxy.cfg"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
