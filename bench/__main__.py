@@ -15,6 +15,8 @@ import typer
 import uvloop
 
 from bench import chat, floor, palabre
+from bench.crowd import crowd
+from bench.draining import drain
 from bench.growth import MEMBERS, SLOWEST, growth
 from bench.history import history
 from bench.idle import idle
@@ -22,13 +24,15 @@ from bench.persisters import persisters
 from bench.presence import presence
 from bench.processes import resident
 from bench.profiling import profile
-from bench.report import Result, heading, memory, show, summary
+from bench.report import Result, heading, keep, memory, show, summary
+from bench.scale.__main__ import main as scale
 from bench.search import search
 from bench.target import BenchError, Target, allow_many_sockets, from_urls, read_state
 from deploy.local.process import StartError
 
 LONGEST = 300.0  # seconds that one measurement may take in all, but for what it puts into the database before
 SLOWEST_SEEDING = 5000  # documents a second
+DRAINED = 2000  # sockets: as many as a gateway of a busy deployment may have to send away
 EIGHT = 8  # in flight per sender: half of what is reached there is the second rate of the latency
 
 
@@ -44,11 +48,20 @@ class What(StrEnum):
     growth = "growth"
     history = "history"
     search = "search"
+    crowd = "crowd"
     floor = "floor"
+    drain = "drain"
     presence = "presence"  # last, since it kills a gateway
 
 
-HERE = (What.persisters, What.growth, What.history, What.search)  # these need the servers, not just the gateways
+HERE = (
+    What.persisters,
+    What.growth,
+    What.history,
+    What.search,
+    What.crowd,
+    What.drain,
+)  # these need the servers, not just the gateways
 
 
 @dataclass(frozen=True)
@@ -65,7 +78,9 @@ class Options:
     messages: int
     conversations: int
     stored: int
+    crowd: int
     profile: bool
+    report: Path | None
 
 
 @dataclass
@@ -92,7 +107,9 @@ class Run:
             What.growth: self._growth,
             What.history: lambda: self._add(history(self.target, self.options.messages)),
             What.search: lambda: self._add(search(self.target, self.options.messages)),
+            What.crowd: lambda: self._add(crowd(self.target, self.options.seconds, self.options.crowd)),
             What.floor: self._floor,
+            What.drain: lambda: self._add(drain(self.target, min(self.options.sockets, DRAINED))),
             What.presence: lambda: self._add(presence(self.target, self.options.sockets)),
         }
         possible = [what for what in What if self.target.mongodb is not None or what not in HERE]
@@ -102,6 +119,8 @@ class Run:
                 await step()
         summary(head, self.figures | self.floor, floor.ratios(self.figures, self.floor))
         memory(before, resident(self.target.pids))
+        if self.options.report is not None:
+            keep(self.options.report, head, self.figures | self.floor)
 
     async def _add(self, measurement: Awaitable[Result], longest: float = LONGEST) -> Result:
         async with asyncio.timeout(longest):
@@ -127,6 +146,7 @@ class Run:
     async def _elsewhere(self) -> None:
         for members in (1, 2):
             await self._add(chat.elsewhere(self.target, self.options.seconds, members))
+        await self._add(chat.typing_elsewhere(self.target, self.options.seconds))
 
     async def _growth(self) -> None:
         conversations, stored = self.options.conversations, self.options.stored
@@ -152,19 +172,25 @@ def main(
     rate: Annotated[float, typer.Option(min=1, max=5000, help="latency: messages a second.")] = 100,
     members: Annotated[int, typer.Option(min=2, max=1000, help="fanout: members of the room.")] = 500,
     fanout_rate: Annotated[float, typer.Option(min=1, max=500, help="fanout: messages a second.")] = 5,
-    sockets: Annotated[int, typer.Option(min=1, max=19_000, help="idle, presence: connections.")] = 5000,
+    sockets: Annotated[
+        int, typer.Option(min=1, max=19_000, help="idle, presence; drain, up to 2,000: connections.")
+    ] = 5000,
     messages: Annotated[
         int, typer.Option(min=100, max=10_000_000, help="history, search: of the conversation.")
     ] = 100_000,
     conversations: Annotated[int, typer.Option(min=10, max=100_000, help="growth: the larger number.")] = 2000,
     stored: Annotated[int, typer.Option(min=0, max=100_000_000, help="growth: messages that are there before.")] = 0,
+    crowd_members: Annotated[
+        int, typer.Option("--crowd", min=100, max=1_000_000, help="crowd: members of the channel.")
+    ] = 10_000,
     profile_too: Annotated[
         bool, typer.Option("--profile", help="throughput: once more under py-spy, to see where the time goes.")
     ] = False,
+    report: Annotated[Path | None, typer.Option(help="Add all figures to this JSON file.")] = None,
     url: Annotated[list[str] | None, typer.Option(help="A gateway; again for more. Default: --state.")] = None,
     state: Annotated[Path | None, typer.Option(help="What `make run` wrote; .run/state.json by default.")] = None,
 ) -> None:
-    """Measure Palabre, and check that every message arrives once and in order.
+    """Measure Palabre, and check that every message arrives once and in order. `scale`: what it means for many people.
 
     The system is the one at --url, or that of `make run`, or, where none runs, one that is started and stopped here.
     """
@@ -179,12 +205,14 @@ def main(
         messages,
         conversations,
         stored,
+        crowd_members,
         profile_too,
+        report,
     )
     try:
         allow_many_sockets()
         faultless = uvloop.run(_run(options, url, state))
-    except (BenchError, StartError, OSError, TimeoutError) as error:
+    except (BenchError, StartError, OSError, TimeoutError, ValueError) as error:
         print(f"Stopped: {str(error) or 'it took too long'}", file=sys.stderr)
         raise typer.Exit(2) from None
     raise typer.Exit(0 if faultless else 1)
@@ -211,4 +239,8 @@ async def _target(urls: list[str] | None, state: Path | None) -> AsyncIterator[T
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    if sys.argv[1:2] == ["scale"]:  # measures nothing, and has options of its own
+        del sys.argv[1]
+        typer.run(scale)
+    else:
+        typer.run(main)

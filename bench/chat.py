@@ -1,11 +1,16 @@
 """People who talk: throughput, latency, and one large room."""
 
+import asyncio
+import time
+
 from bench.load import closed_loop, fixed_rate, idling, measure
 from bench.report import PROCESSES, Result, latencies, percentile
 from bench.room import Room, empty, fill
 from bench.target import FRONT, BenchError, Target
 
 ROOMS, MEMBERS, SENDERS = 10, 10, 2  # senders of each room
+TYPED = 400.0  # times a second that somebody begins or stops to type: as on a gateway that is busy
+TYPISTS = 200
 
 
 async def throughput(target: Target, seconds: float, in_flight: int) -> Result:
@@ -113,6 +118,36 @@ async def elsewhere(target: Target, seconds: float, members: int) -> Result:
     ]
     result.figures["gateway CPU ms a second while nothing happens"] = idle[second] * 1000
     result.figures[f"gateway CPU µs a message elsewhere, rooms of {members}"] = each
+    return result
+
+
+async def typing_elsewhere(target: Target, seconds: float) -> Result:
+    """The same of people who type: each beginning and each end is an item of its own, of which a round tells together."""
+    result = Result(f"Elsewhere: {TYPED:,.0f} times a second somebody types on the first gateway, or stops")
+    second = "gateway-2"
+    if len(target.urls) < 2 or second not in target.pids:
+        result.rows = [("CPU an item", "unknown: it takes two gateways on this machine")]
+        return result
+    room = await fill(target, "bench typing elsewhere", await target.people(TYPISTS), [target.urls[0][1]])
+
+    async def load() -> None:
+        start = time.perf_counter()
+        for number in range(int(TYPED * seconds)):
+            await asyncio.sleep(max(start + number / TYPED - time.perf_counter(), 0))
+            kind = "typing_stop" if number // TYPISTS % 2 else "typing_start"
+            room.members[number % TYPISTS].post({"type": kind, "conversationId": room.id})
+            result.count += 1
+
+    try:
+        idle = await idling(target)
+        await measure(target, result, [room], load)
+    finally:
+        empty([room])
+    result.unit = "item"
+    for kind, name in ((second, "gateway"), ("rabbitmq", "rabbitmq")):
+        each = result.cpu_above(idle, kind) * 1e6 / max(result.count, 1)
+        result.rows.append((f"{kind}'s CPU an item, above idling", f"{each:,.1f} µs"))
+        result.figures[f"{name}: CPU µs an item of typing elsewhere"] = each
     return result
 
 

@@ -21,12 +21,15 @@ from bench.processes import cpu_seconds
 from bench.report import Result, number
 from bench.target import Target
 from contracts.topology import Binding, Exchange, Queue
-from services.amqp import Channel, Outgoing, connect
+from services.amqp import Channel, Inbox, Outgoing, Subscription, connect
 from services.amqp.declarations import exchange_declaration, queue_binding, queue_declaration
 
 FRAME = b"\x81\x7e\x01\x2c" + b"x" * 300  # a message of ordinary length, prepared
 SOCKETS, TOGETHER = 200, 8
 PUBLISHED, PUBLISH_BATCH, ALONE = 5000, 100, 100
+FANNED_OUT, FANNED_AT_ONCE = 2000, 20  # messages to many queues, and on the way at a time
+FANOUT_QUEUES = (1, 20)
+FANOUT_BODY = b"x" * 3000  # what a batch of some messages takes
 INSERTS = {1: 300, 20: 100, 200: 30}  # documents of one insert: how many inserts
 SYNCS = 200
 
@@ -37,6 +40,7 @@ SEND_TOGETHER = f"floor: send of {TOGETHER} in one write, CPU µs a frame"
 PUBLISH_ALONE = "floor: AMQP publish and confirm, one by one, ms"
 PUBLISH_CLIENT = "floor: AMQP publish and confirm, our client's CPU µs"
 PUBLISH_BROKER = "floor: AMQP publish and confirm, broker's CPU µs"
+FANOUT_BROKER = "floor: AMQP delivery to one more queue of a fan-out, broker's CPU µs"
 SYNC = "floor: fdatasync, ms"
 
 
@@ -57,6 +61,7 @@ async def floor(target: Target) -> Result:
     figures[SYNC] = await asyncio.to_thread(_sync) * 1000
     if target.amqp is not None:
         figures |= await _publishes(target.amqp, target.pids.get("rabbitmq"))
+        figures |= await _fanouts(target.amqp, target.pids.get("rabbitmq"))
     if target.mongodb is not None:
         figures |= await _inserts(target.mongodb, target.pids.get("mongodb"))
     result.rows = [(name.removeprefix("floor: "), number(value)) for name, value in figures.items()]
@@ -189,6 +194,40 @@ async def _publishes(url: str, pid: int | None) -> dict[str, float]:
     if pid is not None:
         figures[PUBLISH_BROKER] = broker * 1e6 / PUBLISHED
     return figures | {f"floor: AMQP messages/s, {PUBLISH_BATCH} in flight": PUBLISHED / elapsed}
+
+
+async def _fanouts(url: str, pid: int | None) -> dict[str, float]:
+    """What a queue more costs the broker: transient messages to one queue like a gateway's and to many, all consumed."""
+    if pid is None:
+        return {}
+    few, many = FANOUT_QUEUES
+    first, last = await _fanout(url, pid, few), await _fanout(url, pid, many)
+    return {FANOUT_BROKER: (last - first) * 1e6 / (FANNED_OUT * (many - few))}
+
+
+async def _fanout(url: str, pid: int, queues: int) -> float:
+    """The broker's CPU seconds."""
+    name = f"bench.{uuid.uuid4().hex}"
+    inbox, arrived = Inbox(), 0
+    async with _channel(url) as channel:
+        await channel.call(exchange_declaration(Exchange(name, "fanout")))
+        connection = await connect(url, "bench floor, gateways")
+        try:
+            for number in range(queues):
+                queue = Queue(f"{name}.{number}", durable=False, exclusive=True, auto_delete=True)
+                await Subscription(queue, inbox, 200, [Binding(name, queue.name)]).open(connection)
+            before = _cpu(pid)
+            for sent in range(FANNED_AT_ONCE, FANNED_OUT + 1, FANNED_AT_ONCE):
+                await channel.publish([Outgoing(name, "", FANOUT_BODY, persistent=False)] * FANNED_AT_ONCE)
+                while arrived < sent * queues:
+                    deliveries = await inbox.take(FANNED_AT_ONCE * queues)
+                    inbox.ack(deliveries)
+                    arrived += len(deliveries)
+            await asyncio.sleep(0.3)  # what the broker puts off
+            return _cpu(pid) - before
+        finally:
+            await connection.close()
+            await channel.call(commands.Exchange.Delete(exchange=name))
 
 
 def _cpu(pid: int | None) -> float:

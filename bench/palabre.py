@@ -24,6 +24,7 @@ SETTINGS = {
     "PERSISTERS": "1",
     "NOTIFIERS": "1",
     "AUTH_DEV": "1",
+    "JWT_SECRET": "a secret of the bench, long enough for HS256",  # one that a further gateway knows too
     "HOST": "127.0.0.1",
 }
 

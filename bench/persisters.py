@@ -104,6 +104,9 @@ async def _measure(target: Target, name: str, rate: float, seconds: float, resul
     if total.messages != part.messages:
         result.faults.append(f"{total.messages:,.0f} commands were handled for {part.messages:,} messages")
     costs = [part.cpu_above(idle, kind) * 1e6 / max(part.messages, 1) for kind in KINDS]
+    load = f"{name} persister, {rate:,.0f}/s" if len(done) == 1 else f"{name} persisters, {rate:,.0f}/s"
+    result.figures[f"messages a batch, {load}"] = total.length
+    result.figures |= {f"{kind}: CPU µs a message, {load}": cost for kind, cost in zip(KINDS, costs, strict=True)}
     table.rows.append((name, f"{rate:,.0f}", f"{total.length:,.1f}", *(number(cost) for cost in costs)))
     for process, each in done.items() if len(done) > 1 else ():
         if not each.messages:

@@ -53,6 +53,7 @@ async def hot(target: Target, people: list[Person], result: Result) -> None:
         await db.drop_collection(PROFILE)
         names = {pattern: name async for pattern, name in _index_names(db)}
         sizes = [row async for row in _sizes(db)]
+        result.figures |= await _message_sizes(db)
     result.faults += dict.fromkeys(fault for entry in operations if (fault := complaint(entry)))
     columns = ("service", "operation", "index", "times", "returned or written", "keys", "documents examined")
     rows = [
@@ -142,6 +143,13 @@ async def _sizes(db: AsyncDatabase[dict[str, Any]]) -> AsyncIterator[tuple[str, 
         stats = await db.command("collStats", collection.name)
         indexes = ", ".join(f"{name} {size / MIB:,.1f}" for name, size in stats["indexSizes"].items())
         yield collection.name, f"{stats['count']:,}", f"{stats['storageSize'] / MIB:,.1f}", indexes
+
+
+async def _message_sizes(db: AsyncDatabase[dict[str, Any]]) -> dict[str, float]:
+    """Bytes a message; they mean something where many are stored."""
+    stats = await db.command("collStats", collections.MESSAGES.name)
+    names = {"as it is": "size", "on the disk": "storageSize", "in indexes": "totalIndexSize"}
+    return {f"a stored message: bytes {name}": stats[key] / max(stats["count"], 1) for name, key in names.items()}
 
 
 @asynccontextmanager

@@ -1,25 +1,22 @@
 """What it takes to tell who is here: when people change, and when a gateway dies under them."""
 
-import asyncio
 import os
 import re
 import signal
 import time
-from collections.abc import Callable
 
 import httpx
 
 from bench.processes import CpuMeter
 from bench.report import Result
-from bench.target import BenchError, Person, Target
+from bench.sockets import connect, connect_all, until
+from bench.target import Person, Target
 from bench.wire import Frame, Wire
 
-AT_ONCE = 100  # sockets that are being opened at the same time
 WATCHED = 500  # people that one connection watches
 ROOM = 999  # people in a room, beside the watcher
 CHANGING = 100
 ROUNDS = 5
-LATEST = 150.0  # seconds until a death is told; the default leases last half of that
 COUNTED = {
     "items": "palabre_gateway_presence_items_total",
     "frames": 'palabre_gateway_frames_out_total{type="presence"}',
@@ -38,7 +35,7 @@ class Watcher:
 
     async def connect(self, url: str) -> Wire:
         """Connect and begin to watch."""
-        return await _connect(url, self._person, self._receive, then=self._watch())
+        return await connect(url, self._person, self._receive, then=self._watch())
 
     def all(self, status: str, people: set[str]) -> bool:
         """Whether all of these that it watches were last seen so."""
@@ -73,9 +70,9 @@ async def presence(target: Target, sockets: int) -> Result:
     wires = [await watcher.connect(first) for watcher in watchers]
     try:
         begun = time.perf_counter()
-        here = await _connect_all(second, people)
+        here = await connect_all(second, people)
         ids = {person.user_id for person in people}
-        await _until(lambda: all(watcher.all("online", ids) for watcher in watchers), "everybody to be here")
+        await until(lambda: all(watcher.all("online", ids) for watcher in watchers), "everybody to be here")
         result.rows.append((f"seconds until {sockets:,} are seen", f"{time.perf_counter() - begun:,.1f}"))
         await _changes(result, target, watchers, here, people)
         meter = CpuMeter(target.pids)
@@ -83,8 +80,8 @@ async def presence(target: Target, sockets: int) -> Result:
         before, began = await _counts([http]), time.perf_counter()
         os.kill(doomed, signal.SIGKILL)
         back, away = people[: len(people) // 2], {person.user_id for person in people[len(people) // 2 :]}
-        wires += await _connect_all(first, back)
-        await _until(lambda: all(watcher.all("offline", away) for watcher in watchers), "the others to be gone")
+        wires += await connect_all(first, back)
+        await until(lambda: all(watcher.all("offline", away) for watcher in watchers), "the others to be gone")
         result.cpu, result.seconds = meter.stop(), time.perf_counter() - began
         after = await _counts([http])
         result.unit, result.count = "person", sockets
@@ -116,7 +113,7 @@ async def _changes(
         status = "online" if number % 2 else "busy"
         for wire in here[:CHANGING]:
             wire.send({"type": "set_presence", "status": status})
-        await _until(lambda s=status: all(w.all(s, changing) for w in watchers), f"them to be {status}")  # type: ignore[misc]
+        await until(lambda s=status: all(w.all(s, changing) for w in watchers), f"them to be {status}")  # type: ignore[misc]
     elapsed = time.perf_counter() - began
     after = await _counts(urls)
     changes = len(changing) * ROUNDS * 2
@@ -128,44 +125,6 @@ async def _changes(
     ]
     result.figures["presence: AMQP items a change"] = items / changes
     result.figures["presence: frames a change"] = frames / changes
-
-
-async def _connect_all(url: str, people: list[Person]) -> list[Wire]:
-    gate = asyncio.Semaphore(AT_ONCE)
-
-    async def connect(person: Person) -> Wire:
-        async with gate:
-            return await _connect(url, person, lambda _: None)
-
-    return list(await asyncio.gather(*(connect(person) for person in people)))
-
-
-async def _connect(url: str, person: Person, receive: Callable[[Frame], None], then: Frame | None = None) -> Wire:
-    ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def on_frame(frame: Frame) -> None:
-        if frame["type"] == "authenticated":
-            ready.set_result(None)
-        elif frame["type"] == "auth_error":
-            ready.set_exception(OSError(f"{frame['code']}: {frame['error']}"))
-        receive(frame)
-
-    wire = Wire(on_frame, lambda _: None)
-    async with asyncio.timeout(30):
-        await wire.connect(url)
-        wire.send({"type": "authenticate", "token": person.token})
-        await ready
-    if then is not None:
-        wire.send(then)
-    return wire
-
-
-async def _until(done: Callable[[], bool], what: str) -> None:
-    deadline = time.perf_counter() + LATEST
-    while not done():
-        if time.perf_counter() > deadline:
-            raise BenchError(f"Waited {LATEST:.0f} s for {what}.")
-        await asyncio.sleep(0.05)
 
 
 async def _counts(urls: list[str]) -> dict[str, float]:

@@ -1,5 +1,6 @@
 """What a measurement found, and how it is printed."""
 
+import json
 import os
 import platform
 import subprocess
@@ -126,6 +127,18 @@ def summary(head: str, figures: dict[str, float], ratios: dict[str, float]) -> N
         ratio = f"{ratios[name]:.1f}" if name in ratios else ""
         print(f"  {name:<56} {number(value):>10} {ratio:>9}")
     sys.stdout.flush()
+
+
+def keep(file: Path, head: str, figures: dict[str, float]) -> None:
+    """Add the figures to a report, which keeps those of other runs; each says where and when it was measured.
+
+    Raises:
+        ValueError: the file is there and is no report.
+    """
+    measured = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    measured |= {name: {"value": float(f"{value:.4g}"), "measured": head} for name, value in figures.items()}
+    text = json.dumps(dict(sorted(measured.items())), ensure_ascii=False, indent=1)
+    file.write_text(text + "\n", encoding="utf-8")
 
 
 def comparison(head: str, sides: dict[str, dict[str, float]], rounds: int) -> None:

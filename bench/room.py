@@ -73,6 +73,7 @@ class Member:
     def __init__(self, room: Room, person: Person) -> None:
         self.last = 0
         self.answered: Any = None  # called with each answer to a send of ours
+        self.told: Any = None  # called with frames that are about no message
         self._room = room
         self._person = person
         self._wire = Wire(self._receive, self._closed)
@@ -101,6 +102,10 @@ class Member:
             }
         )
 
+    def post(self, frame: Frame) -> None:
+        """Send any frame."""
+        self._wire.send(frame)
+
     def close(self) -> None:
         """Go."""
         self._wire.close()
@@ -123,6 +128,8 @@ class Member:
                 self._room.fault(f"a member was told to fetch from seq {frame['fromSeq']}")
             case "error" | "auth_error":
                 self._failed(f"{frame['code']}: {frame['error']}")
+            case _ if self.told is not None:
+                self.told(frame)
 
     def _delivered(self, message: Frame) -> None:
         # A system that does not number its messages must still bring all of them to everybody in one order.
@@ -159,7 +166,14 @@ class Member:
 
 async def fill(target: Target, name: str, people: list[Person], urls: Iterable[str] | None = None) -> Room:
     """A new room with all of these in it, connected to all gateways (or to these addresses) in turn."""
-    room = Room(await target.room(name, people))
+    return await enter_all(target, await target.room(name, people), people, urls)
+
+
+async def enter_all(
+    target: Target, conversation_id: str, people: list[Person], urls: Iterable[str] | None = None
+) -> Room:
+    """A conversation without messages of which these are members, likewise."""
+    room = Room(conversation_id)
     gate = asyncio.Semaphore(AT_ONCE)
 
     async def enter(member: Member, url: str) -> None:
