@@ -13,7 +13,10 @@ async def test_roles_are_given_and_seen(two: Two) -> None:
     path = f"/api/conversations/{two.cid}/members"
     assert (await two.bob_rest.http.patch(f"{path}/{two.bob.user_id}", json={"role": "admin"})).status_code == 403
     assert (await two.alice_rest.http.patch(f"{path}/{two.bob.user_id}", json={"role": "king"})).status_code == 422
+    assert (await two.bob_rest.conversation(two.cid))["role"] == "member"
     answer = await two.alice_rest.http.patch(f"{path}/{two.bob.user_id}", json={"role": "admin"})
+    assert (await two.bob_rest.conversation(two.cid))["role"] == "admin"
+    assert (await two.bob_rest.conversations())["items"][0]["role"] == "admin"
     assert {member["role"] for member in answer.json()["members"]} == {"admin"}
     told = await two.bob.expect("conversation_updated", updateType="role_changed")
     ((who, role),) = [(member["userId"], member["role"]) for member in told["members"]]

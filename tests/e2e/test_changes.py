@@ -3,14 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from functools import partial
 from random import Random
 from uuid import uuid4
 
 import pytest
 
-from services.cli.chat import act
-from services.cli.conversation import Conversation
 from tests.e2e.conftest import Two
 from tests.support.chat_client import ChatClient, Frame, Rest, SendRefused
 from tests.support.eventually import eventually
@@ -60,59 +57,6 @@ async def test_two_people_on_two_gateways(two: Two) -> None:
     assert (await two.bob_rest.conversation(two.cid))["lastMessage"]["isDeleted"]
     for client in (two.alice, two.bob):
         assert client.state(two.cid) == stored(await two.alice_rest.all_messages(two.cid))
-
-
-class Notes:
-    """What a terminal would show."""
-
-    def __init__(self) -> None:
-        self.said: list[tuple[str, str]] = []
-
-    def message(self, message: Frame, own: bool) -> None:
-        self.said.append(("reply" if "replyTo" in message else "new", message["content"]))
-
-    def updated(self, message: Frame, change: str) -> None:
-        self.said.append((change, message["content"]))
-
-    def notice(self, text: str) -> None:
-        self.said.append(("notice", text))
-
-    def not_sent(self, why: str) -> None:
-        self.said.append(("not sent", why))
-
-    def changed(self) -> None:
-        pass
-
-
-async def test_the_terminal_chat_changes_messages(two: Two, system: System) -> None:
-    view, url = Notes(), system.gateways[0].url
-    token = two.alice_rest.http.headers["Authorization"].removeprefix("Bearer ")
-
-    async def current_token(_: str) -> str:
-        return token
-
-    terminal = Conversation(two.cid, [url], current_token, view)
-    await two.bob.join(two.cid)
-    running = asyncio.create_task(terminal.run())
-    await eventually(lambda: terminal.connected)
-    for line, shown in (
-        ("helo", ("new", "helo")),
-        ("/edit hello", ("edited", "hello")),
-        ("/react 👍", ("reactions", "hello")),
-        ("/reply indeed", ("reply", "indeed")),
-        ("/delete", ("deleted", "")),
-        ("/edit 7 what", ("notice", "There is no such message on the screen.")),
-    ):
-        await act(terminal, line)
-        await eventually(partial(_last_said, view, shown))
-    running.cancel()
-    final = stored(await two.bob_rest.all_messages(two.cid))
-    await eventually(lambda: two.bob.state(two.cid) == final)
-    assert [(m["content"], m.get("isDeleted")) for m in final.values()] == [("hello", None), ("", True)]
-
-
-def _last_said(view: Notes, shown: tuple[str, str]) -> bool:
-    return view.said[-1:] == [shown]
 
 
 @pytest.mark.timeout(120)

@@ -16,11 +16,20 @@ async def test_the_client_library_talks_to_real_gateways(system: System) -> None
     if os.environ.get("WEB") == "0":
         pytest.skip("WEB=0 goes without the page and its library")
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "deploy.local.web", "npm", "test", "--", "tests/lib/system.test.ts"),
+        *(
+            sys.executable,
+            "-m",
+            "deploy.local.web",
+            "npm",
+            "test",
+            "--",
+            "tests/lib/system.test.ts",
+            "tests/lib/agreement.test.ts",
+        ),
         env={**os.environ, "PALABRE": ",".join(gateway.ws for gateway in system.gateways), "NO_COLOR": "1"},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
     output, _ = await process.communicate()
     assert process.returncode == 0, output.decode()
-    assert "Tests  3 passed" in output.decode(), "none of them may be skipped"
+    assert "Tests  6 passed" in output.decode(), "none of them may be skipped"

@@ -111,7 +111,7 @@ async def test_events_follow_the_published_schema_and_the_log_replays_them(two: 
         await connection.close()
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(240)
 async def test_restarts_underneath_lose_nothing(two: Two, system: System, servers: tuple[Server, Server]) -> None:
     if any(server.pid is None for server in servers):
         pytest.skip("the servers are not ours to restart")
@@ -135,6 +135,15 @@ async def test_restarts_underneath_lose_nothing(two: Two, system: System, server
     assert {str(d["tempId"]): d["seq"] for d in await stored(system, two.cid)} == acked
     async with asyncio.timeout(30):
         await system.ready()
+
+    await two.alice.send(two.cid, "unread")
+
+    async def kept() -> None:
+        entries = (await two.bob_rest.http.get("/api/notifications")).json()["items"]
+        assert any((entry["kind"], entry.get("preview")) == ("message", "unread") for entry in entries)
+
+    # What waits in RabbitMQ comes back, although its dead-letter worker was there before the queue that it goes to.
+    await eventually(kept, timeout=60)
 
 
 @pytest.mark.timeout(120)

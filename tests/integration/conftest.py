@@ -11,6 +11,7 @@ from tenacity import wait_none
 from deploy.local.servers import Server
 from services import mongo
 from services.mongo import Database
+from services.notifier.settings import Settings as NotifierSettings
 from services.persister import consumer
 from services.persister.settings import Settings
 from tests.support.tap import Tap
@@ -38,6 +39,14 @@ def settings(servers: tuple[Server, Server]) -> Settings:
 
 
 @pytest.fixture
+def notifier_settings(settings: Settings) -> NotifierSettings:
+    """The same environment, for a notifier."""
+    return NotifierSettings(
+        **settings.model_dump(include=set(NotifierSettings.model_fields) - {"prefetch", "batch_size"})
+    )
+
+
+@pytest.fixture
 def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     """The persister tries again at once."""
     monkeypatch.setattr(consumer, "wait_random_exponential", lambda *_, **__: wait_none())
@@ -45,9 +54,10 @@ def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def database(settings: Settings) -> AsyncIterator[Database]:
-    """The collections as the persister creates them, empty."""
+    """The collections as their services create them, empty."""
     client, database = mongo.connect(settings, "test")
     await mongo.create_collections(database, "persister")
+    await mongo.create_collections(database, "notifier")
     yield database
     await client.drop_database(database.name)
     client.close()

@@ -11,12 +11,11 @@ import pytest
 from contracts.commands import EditMessage, React
 from services.gateway import app as gateway_app
 from services.gateway.history import History
-from services.gateway.settings import Settings as GatewaySettings
 from services.mongo import Database
 from services.persister.settings import Settings
 from tests.support.builders import make_command, store_conversation
 from tests.support.chat_client import ChatClient, Frame, Rest, SendRefused
-from tests.support.gateway import InProcessGateway
+from tests.support.gateway import InProcessGateway, gateway_beside
 from tests.support.persister import Persister
 from tests.support.tap import Tap
 from tests.support.tcp_proxy import TcpProxy
@@ -61,11 +60,10 @@ def room(settings: Settings, database: Database, tap: Tap, monkeypatch: pytest.M
 
     @asynccontextmanager
     async def opened(messages: int = 4, **special: Any) -> AsyncIterator[Room]:
-        common = set(GatewaySettings.model_fields) & set(type(settings).model_fields)
-        usual = settings.model_dump(include=common) | {"auth_dev": True, "rate_limits": False}
+        usual = {"auth_dev": True, "rate_limits": False}
         async with (
             Persister(settings, database),
-            InProcessGateway(GatewaySettings(**usual | special)) as gateway,
+            InProcessGateway(gateway_beside(settings, **usual | special)) as gateway,
             Rest(gateway.url) as rest,
         ):
             conversation = await store_conversation(database, {"alice": "admin", "bob": "member"})

@@ -3,13 +3,12 @@
 import pytest
 
 from services.gateway import app as gateway_app
-from services.gateway.settings import Settings as GatewaySettings
 from services.mongo import Database
 from services.persister.settings import Settings
 from tests.support.builders import store_conversation
 from tests.support.chat_client import ChatClient, Rest
 from tests.support.eventually import eventually
-from tests.support.gateway import InProcessGateway
+from tests.support.gateway import InProcessGateway, gateway_beside
 from tests.support.persister import Persister
 from tests.support.tcp_proxy import TcpProxy
 
@@ -22,11 +21,7 @@ async def test_nothing_remains_of_a_connection_that_ended_while_it_joined(
     """Its history is still being read when it goes; what is read then must not put it into the room."""
     monkeypatch.setattr(gateway_app, "start_logging", lambda *_: None)
     monkeypatch.setattr(gateway_app, "calm_garbage_collector", lambda: None)
-    gateway_settings = GatewaySettings(
-        **settings.model_dump(include=set(GatewaySettings.model_fields) & set(type(settings).model_fields))
-        | {"mongodb_url": mongo_proxy.url},
-        auth_dev=True,
-    )
+    gateway_settings = gateway_beside(settings, mongodb_url=mongo_proxy.url, auth_dev=True)
     conversation = await store_conversation(database, {"alice": "member", "bob": "member"})
     async with Persister(settings, database), InProcessGateway(gateway_settings) as gateway, Rest(gateway.url) as rest:
         hub = gateway.parts.hub

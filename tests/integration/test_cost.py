@@ -22,9 +22,10 @@ from services import mongo
 from services.amqp import Channel, Outgoing
 from services.gateway import app as gateway_app
 from services.gateway.history import History
-from services.gateway.settings import Settings as GatewaySettings
 from services.mongo import Database, Front, to_message
-from services.notifier.recipients import notifications
+from services.notifier import centre
+from services.notifier.preferences import Remembered
+from services.notifier.recipients import concerned, notifications
 from services.persister.message_changes import delete, edit, react_all
 from services.persister.messages import send_all
 from services.persister.reads import mark_all
@@ -34,7 +35,7 @@ from tests.support.builders import make_command, make_message, new_id, store_con
 from tests.support.chat_client import ChatClient, Rest
 from tests.support.counting import Calls, CountingTransport, RoundTrips, counted_tasks, stages
 from tests.support.eventually import eventually
-from tests.support.gateway import InProcessGateway
+from tests.support.gateway import InProcessGateway, gateway_beside
 from tests.support.persister import Persister, note
 from tests.support.tap import Tap
 
@@ -159,11 +160,7 @@ async def burst(
     # Both would change this process, which has other tests to run.
     monkeypatch.setattr(gateway_app, "start_logging", lambda *_: None)
     monkeypatch.setattr(gateway_app, "calm_garbage_collector", lambda: None)
-    gateway_settings = GatewaySettings(
-        **settings.model_dump(include=set(GatewaySettings.model_fields) & set(type(settings).model_fields)),
-        auth_dev=True,
-        rate_limits=False,
-    )
+    gateway_settings = gateway_beside(settings, auth_dev=True, rate_limits=False)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(Persister(settings, database))
         gateway = await stack.enter_async_context(InProcessGateway(gateway_settings))
@@ -401,11 +398,42 @@ async def test_the_notifier_examines_what_it_returns(counted: tuple[Database, Ro
         if (document := await database.messages.find_one({"conversationId": cid, "seq": STORED}))
     ]
     trips.commands.clear()
-    items = await notifications(database, batch, 100)
+    preferences = Remembered(database)
+    items = notifications(await concerned(database, preferences, batch), 100)
     assert sum(len(item.unread) for item, _ in items if isinstance(item, fanout.Notification)) == 10 * (MEMBERS - 1)
-    # Members and names, for all events together.
-    assert sorted(trips.names) == ["find conversations", "find memberships"]
+    # Members, names, and what people want, for all events together; which is then remembered.
+    read = ["find conversations", "find memberships", "find notification_settings"]
+    assert sorted(trips.names) == read
+    await concerned(database, preferences, batch)
+    assert sorted(trips.names) == sorted([*read, *read[:2]])
     await _all_by_index(database, trips)
+
+
+async def test_keeping_for_notification_centres_is_one_read_and_one_write(
+    counted: tuple[Database, RoundTrips], crowd: Crowd
+) -> None:
+    """For everybody in a batch together, whether their entries begin, go on, or begin anew."""
+    database, trips = counted
+    await mongo.create_collections(database, "notifier")
+
+    def news(seq: int, read: int) -> dict[centre.Key, list[centre.News]]:
+        return {
+            centre.Key(person, cid, "message"): [centre.News(f"{cid}:{seq}", seq, f"m{seq}", now(), read)]
+            for cid in crowd.conversations
+            for person in crowd.people[:MEMBERS]
+        }
+
+    await centre.note(database, news(1, 0), 60)
+    for seq, read, writes in ((2, 0, ["update"]), (5, 3, ["update", "insert"]), (6, 3, ["update"])):
+        some = dict(list(news(seq, read).items())[: centre.TOGETHER])
+        trips.commands.clear()
+        await centre.note(database, some, 60)
+        asked = [command for command in trips.commands if "getMore" not in command]  # of a long answer
+        assert [next(iter(command)) for command in asked] == ["find", *writes]
+        explained = await database.command({"explain": _explainable(asked[0])[0], "verbosity": "executionStats"})
+        assert "COLLSCAN" not in {stage.get("stage") for stage in stages(explained)}
+    begun = await database.notifications.count_documents({})
+    assert begun == ROOMS * MEMBERS + centre.TOGETHER
 
 
 async def test_unread_mentions_are_one_read_for_a_list_and_none_for_who_has_read_it(

@@ -10,9 +10,8 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from services.gateway import app as gateway_app
-from services.gateway.settings import Settings as GatewaySettings
 from services.persister.settings import Settings
-from tests.support.gateway import InProcessGateway
+from tests.support.gateway import InProcessGateway, gateway_beside
 
 pytestmark = pytest.mark.integration
 
@@ -29,10 +28,7 @@ GOOD = {
 async def gateway(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[InProcessGateway]:
     monkeypatch.setattr(gateway_app, "start_logging", lambda *_: None)
     monkeypatch.setattr(gateway_app, "calm_garbage_collector", lambda: None)
-    shared = set(GatewaySettings.model_fields) & set(type(settings).model_fields)
-    gateway_settings = GatewaySettings(
-        **settings.model_dump(include=shared), auth_dev=True, allowed_origins=("https://chat.example",)
-    )
+    gateway_settings = gateway_beside(settings, auth_dev=True, allowed_origins=("https://chat.example",))
     async with InProcessGateway(gateway_settings) as gateway:
         yield gateway
 

@@ -10,13 +10,13 @@ from motor.motor_asyncio import AsyncIOMotorClient
 
 from services import mongo
 from services.gateway import app as gateway_app
-from services.gateway.settings import Settings as GatewaySettings
+from services.gateway import joining
 from services.mongo import Database
 from services.persister.settings import Settings
 from tests.support.builders import store_conversation
 from tests.support.chat_client import ChatClient, Rest, SendRefused
 from tests.support.counting import RoundTrips
-from tests.support.gateway import InProcessGateway
+from tests.support.gateway import InProcessGateway, gateway_beside
 from tests.support.persister import Persister
 
 pytestmark = pytest.mark.integration
@@ -60,8 +60,7 @@ class Room:
 async def room(settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Room]:
     monkeypatch.setattr(gateway_app, "start_logging", lambda *_: None)
     monkeypatch.setattr(gateway_app, "calm_garbage_collector", lambda: None)
-    shared = set(GatewaySettings.model_fields) & set(type(settings).model_fields)
-    gateway_settings = GatewaySettings(**settings.model_dump(include=shared), auth_dev=True, resume_limit=6)
+    gateway_settings = gateway_beside(settings, auth_dev=True, resume_limit=6)
     conversation = await store_conversation(database, dict.fromkeys(("alice", "bob", "carol"), "member"))
     trips = RoundTrips()
     async with AsyncExitStack() as stack:
@@ -105,6 +104,18 @@ async def test_what_is_not_remembered_is_read(room: Room) -> None:
     assert missing_too_many[0]["hasMore"]
     assert [m["seq"] for m in missing_too_many[1:]] == [6, 7, 8]
     assert room.message_reads() == 0
+
+
+async def test_a_long_replay_is_read_in_portions(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(joining, "PORTION", 2)
+    alice = await room.member("alice")
+    for number in range(5):
+        await alice.send(room.conversation, f"m{number}")
+    room.message_reads()
+    answer, *messages = await room.frames("bob", 1, after_seq=0)
+    assert (answer["firstSeq"], answer["lastSeq"], answer["hasMore"]) == (1, 5, False)
+    assert [m["content"] for m in messages] == [f"m{number}" for number in range(5)]
+    assert room.message_reads() == 3
 
 
 async def test_nobody_is_given_what_is_remembered_who_is_no_longer_a_member(room: Room, database: Database) -> None:

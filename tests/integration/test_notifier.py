@@ -13,7 +13,6 @@ from contracts.shape import now
 from services.mongo import Database
 from services.notifier import recipients
 from services.notifier.settings import Settings
-from services.persister.settings import Settings as Environment
 from tests.support.builders import new_id, store_conversation
 from tests.support.eventually import eventually
 from tests.support.faults import Fault
@@ -23,12 +22,6 @@ from tests.support.tcp_proxy import TcpProxy
 
 pytestmark = pytest.mark.integration
 THREE = {"alice": "admin", "bob": "member", "third": "member"}
-
-
-@pytest.fixture
-def notifier_settings(settings: Environment) -> Settings:
-    """The same environment, for a notifier."""
-    return Settings(**settings.model_dump(include=set(Settings.model_fields) - {"prefetch", "batch_size"}))
 
 
 def message_created(conversation_id: str, seq: int, content: str = "hello", sender: str = "alice") -> MessageCreated:

@@ -13,13 +13,12 @@ from contracts.commands import AddMembers, RemoveMember, StorePresence
 from contracts.shape import now
 from services.gateway import app as gateway_app
 from services.gateway import presence as presence_module
-from services.gateway.settings import Settings as GatewaySettings
 from services.mongo import Database
 from services.persister.settings import Settings
 from tests.support.builders import expired, make_command, store_conversation
 from tests.support.chat_client import ChatClient, Rest, SendRefused
 from tests.support.eventually import eventually
-from tests.support.gateway import InProcessGateway
+from tests.support.gateway import InProcessGateway, gateway_beside
 from tests.support.persister import Persister
 from tests.support.tap import Tap
 from tests.support.tcp_proxy import TcpProxy
@@ -60,12 +59,11 @@ async def world(
     monkeypatch.setattr(gateway_app, "start_logging", lambda *_: None)
     monkeypatch.setattr(gateway_app, "calm_garbage_collector", lambda: None)
     monkeypatch.setattr(presence_module, "TICK", 0.05)
-    common = settings.model_dump(include=set(GatewaySettings.model_fields) & set(type(settings).model_fields))
-    usual = common | {"auth_dev": True, "presence_grace": 0.5, "presence_interval": 2.0, "rate_presence": 0.0}
+    usual = {"auth_dev": True, "presence_grace": 0.5, "presence_interval": 2.0, "rate_presence": 0.0}
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(Persister(settings, database))
         gateways = [
-            await stack.enter_async_context(InProcessGateway(GatewaySettings(**usual | {"amqp_url": url})))
+            await stack.enter_async_context(InProcessGateway(gateway_beside(settings, **usual | {"amqp_url": url})))
             for url in (settings.amqp_url, amqp_proxy.url)
         ]
         rest = await stack.enter_async_context(Rest(gateways[0].url))

@@ -12,13 +12,12 @@ from contracts.commands import MarkRead
 from services.amqp import Outgoing
 from services.gateway import app as gateway_app
 from services.gateway.app import drain
-from services.gateway.settings import Settings as GatewaySettings
 from services.mongo import Database
 from services.persister.settings import Settings
 from tests.support.builders import make_command, store_conversation
 from tests.support.chat_client import ChatClient, Rest, SendRefused
 from tests.support.eventually import eventually
-from tests.support.gateway import InProcessGateway
+from tests.support.gateway import InProcessGateway, gateway_beside
 from tests.support.persister import Persister
 from tests.support.tap import Tap
 from tests.support.tcp_proxy import TcpProxy
@@ -61,12 +60,10 @@ def room(settings: Settings, database: Database, tap: Tap, monkeypatch: pytest.M
 
     @asynccontextmanager
     async def opened(others: Iterable[str] = ("bob",), **special: Any) -> AsyncIterator[Room]:
-        common = set(GatewaySettings.model_fields) & set(type(settings).model_fields)
-        usual = settings.model_dump(include=common) | {"auth_dev": True, "read_interval": LONG}
-        gateway_settings = GatewaySettings(**usual | special)
+        usual = {"auth_dev": True, "read_interval": LONG}
         async with (
             Persister(settings, database),
-            InProcessGateway(gateway_settings) as gateway,
+            InProcessGateway(gateway_beside(settings, **usual | special)) as gateway,
             Rest(gateway.url) as rest,
         ):
             conversation = await store_conversation(database, dict.fromkeys(("alice", *others), "member"))

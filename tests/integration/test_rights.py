@@ -65,8 +65,9 @@ def about_message(kind: Any, conversation_id: str, actor: str, **fields: Any) ->
     return made
 
 
-# What only reads is asked by the gateway: tests/e2e/test_administration.py.
-READS: set[Action] = {"read_audit"}
+# What only reads is asked by the gateway: tests/e2e/test_administration.py; webhooks are the notifier's:
+# tests/integration/test_webhook_commands.py.
+READS: set[Action] = {"read_audit", "manage_webhooks"}
 TRIES: Mapping[Action, Callable[[str, str], AnyCommand]] = {
     "send": lambda conversation_id, actor: make_message(conversation_id, actor=actor),
     "mention_all": lambda conversation_id, actor: make_message(conversation_id, actor=actor, mention_all=True),

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import docker
-from docker.errors import DockerException
+from docker.errors import DockerException, ImageNotFound
 from testcontainers.core.config import testcontainers_config
 from testcontainers.core.container import DockerContainer
 
@@ -20,18 +20,20 @@ MONGODB_IMAGE = os.environ.get("MONGODB_IMAGE", "mongo:7")
 START_DEADLINE = 60.0
 
 
-def usable() -> bool:
-    """Whether an engine answers and has both images."""
+def missing(*images: str) -> str | None:
+    """Why these cannot be run here; None where an engine answers and has all of them."""
     try:
         client = docker.from_env(timeout=5)
-        try:
-            for image in (RABBITMQ_IMAGE, MONGODB_IMAGE):
-                client.images.get(image)
-        finally:
-            client.close()
     except (DockerException, OSError):
-        return False
-    return True
+        return "no Docker engine runs here"
+    try:
+        for image in images:
+            client.images.get(image)
+    except ImageNotFound:
+        return f"the Docker engine has no {image}"
+    finally:
+        client.close()
+    return None
 
 
 class Container:
@@ -84,8 +86,7 @@ class Container:
 @asynccontextmanager
 async def servers() -> AsyncIterator[tuple[Server, Server]]:
     """RabbitMQ and MongoDB, started; removed in the end."""
-    testcontainers_config.ryuk_disabled = True  # one more image; we remove what we start
-    both = _rabbitmq(free_port()), _mongodb(free_port())
+    both = rabbitmq_container(RABBITMQ_IMAGE), _mongodb(free_port())
     try:
         await asyncio.gather(*(server.start() for server in both))
         yield both
@@ -93,9 +94,13 @@ async def servers() -> AsyncIterator[tuple[Server, Server]]:
         await asyncio.gather(*(server.remove() for server in both))
 
 
-def _rabbitmq(port: int) -> Container:
-    container = DockerContainer(RABBITMQ_IMAGE).with_bind_ports(5672, port)
+def rabbitmq_container(image: str) -> Container:
+    """RabbitMQ of this image, not started yet; the caller removes it."""
+    testcontainers_config.ryuk_disabled = True  # one more image; we remove what we start
+    port = free_port()
+    container = DockerContainer(image).with_bind_ports(5672, port)
     container.with_kwargs(hostname="palabre")  # a node's data belong to its name
+    container.with_volume_mapping(str(rabbitmq.ADVANCED), "/etc/rabbitmq/advanced.config")
     url = f"amqp://guest:guest@127.0.0.1:{port}/"
     return Container(container, url, lambda: rabbitmq.answers(url))
 

@@ -10,7 +10,14 @@ from services.gateway.app import create_app
 from services.gateway.parts import Gateway
 from services.gateway.peer import Peer
 from services.gateway.settings import Settings
+from services.settings import WorkerSettings
 from services.worker import QuietServer
+
+
+def gateway_beside(worker: WorkerSettings, **special: Any) -> Settings:
+    """Settings of a gateway with the same servers and names as this worker, and health on its own port."""
+    shared = set(Settings.model_fields) & set(type(worker).model_fields) - {"http_port"}
+    return Settings(**worker.model_dump(include=shared) | special)
 
 
 class InProcessGateway:
@@ -25,6 +32,7 @@ class InProcessGateway:
             uvicorn.Config(
                 self._app,
                 port=port,
+                http="services.gateway.doorway:Doorway",
                 ws="services.gateway.wire:Wire",
                 ws_ping_interval=None,
                 ws_per_message_deflate=False,

@@ -37,6 +37,11 @@ class CountingInbox(Inbox):
         super().ack(done)
         self.acked += sum(delivery.live for delivery in done)
 
+    def ack_one(self, delivery: Delivery) -> None:  # type: ignore[override]
+        """As its parent does."""
+        super().ack_one(delivery)
+        self.acked += delivery.live
+
 
 class Persister:
     """Works inside its block; at the end of it, or where its fault says so, it is killed, whatever it has in hand."""

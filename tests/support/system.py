@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import sys
 import uuid
 from contextlib import suppress
@@ -19,12 +20,16 @@ STOP_TIMEOUT = 20.0
 class Process:
     """One service."""
 
-    def __init__(self, service: str, port: int, environment: dict[str, str], log: Path) -> None:
+    def __init__(
+        self, service: str, port: int, environment: dict[str, str], log: Path, module: str | None = None
+    ) -> None:
         self.service = service
+        self.log = log
+        self._module = module or f"services.{service}"
         self.url = f"http://127.0.0.1:{port}"
         self.ws = f"ws://127.0.0.1:{port}/ws/chat"
+        self.log = log
         self._environment = environment
-        self._log = log
         self._process: asyncio.subprocess.Process | None = None
 
     @property
@@ -33,13 +38,28 @@ class Process:
         assert self._process is not None
         return self._process.pid
 
+    @property
+    def alive(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._process is not None and self._process.returncode is None
+
+    async def wait(self) -> int:
+        """Until it has ended, by whoever's hand; its exit code."""
+        assert self._process is not None
+        return await self._process.wait()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
     async def start(self) -> None:
         """Start it; `ready` says when it works."""
-        with self._log.open("ab") as log:
+        with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
-                f"services.{self.service}",
+                self._module,
                 env={**os.environ, **self._environment},
                 stdout=log,
                 stderr=log,
@@ -50,7 +70,7 @@ class Process:
         assert self._process is not None
         async with httpx.AsyncClient() as client:
             while True:
-                assert self._process.returncode is None, f"{self.service} ended:\n{self._log.read_text()[-3000:]}"
+                assert self._process.returncode is None, f"{self.service} ended:\n{self.log.read_text()[-3000:]}"
                 with suppress(httpx.HTTPError):
                     if (await client.get(f"{self.url}/readyz")).status_code == 200:
                         return
@@ -84,7 +104,8 @@ class System:
         self.mongodb_url = mongodb_url
         self.prefix = f"{unique}."
         self.database = f"palabre_{unique}"
-        common = {
+        self._logs = logs
+        self._common = {
             "AMQP_URL": amqp_url,
             "MONGODB_URL": mongodb_url,
             "MONGODB_DATABASE": self.database,
@@ -96,19 +117,19 @@ class System:
             **settings,
         }
 
-        def process(service: str, number: int, **more: str) -> Process:
-            port = free_port()
-            environment = {**common, "PORT": str(port), "HTTP_PORT": str(port), **more}
-            return Process(service, port, environment, logs / f"{service}-{number}.log")
+        self.gateways = [self.process("gateway", number) for number in range(2)]
+        self.persisters = [self.process("persister", number) for number in range(2)]
+        self.notifiers = [self.process("notifier", 0)]
 
-        self._process = process
-        self.gateways = [process("gateway", number) for number in range(2)]
-        self.persisters = [process("persister", number) for number in range(2)]
-        self.notifiers = [process("notifier", 0)]
+    def process(self, service: str, number: int, module: str | None = None, **more: str) -> Process:
+        """One more, with settings of its own; the caller starts and stops it."""
+        port = free_port()
+        environment = {**self._common, ("PORT" if service == "gateway" else "HTTP_PORT"): str(port), **more}
+        return Process(service, port, environment, self._logs / f"{service}-{number}.log", module)
 
     def another_gateway(self, **settings: str) -> Process:
         """A third one with settings of its own; the caller starts and stops it."""
-        return self._process("gateway", 2, **settings)
+        return self.process("gateway", 2, **settings)
 
     @property
     def processes(self) -> list[Process]:

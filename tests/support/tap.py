@@ -9,7 +9,8 @@ import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage, AbstractQueue
 
 from contracts import commands, fanout, lines
-from contracts.commands import AnyCommand, StoreProfile
+from contracts.commands import AnyCommand, Command, StoreProfile
+from contracts.notifying import Delivery
 from contracts.topology import Topology
 from services.amqp import connect, declare
 from tests.support.builders import GATEWAY, make_command
@@ -38,6 +39,7 @@ class Tap:
     bodies: list[bytes] = field(default_factory=list)  # of the fan-out
     replies: dict[str, list[fanout.Reply]] = field(default_factory=dict)  # by gateway
     dead: list[Dead] = field(default_factory=list)
+    deliveries: list[Delivery] = field(default_factory=list)  # given to the channel of pushes
     _awaited: int = 0
     _heard: dict[str, list[AbstractQueue]] = field(default_factory=dict)
 
@@ -48,6 +50,7 @@ class Tap:
         await self._hear(self.topology.events.name, "#", self._event)
         await self._hear(self.topology.fanout.name, "", self._fanout)
         await self._hear(self.topology.dead.name, "#", self._dead)
+        await self._hear(self.topology.work.name, "push.0", self._delivery)
         await self.listen(GATEWAY)
         return self
 
@@ -110,7 +113,7 @@ class Tap:
         """What gateways were told of a conversation."""
         return [item for item in self.items if getattr(item[0], "conversation_id", None) == conversation_id]
 
-    def replies_to(self, command: AnyCommand) -> list[fanout.Reply]:
+    def replies_to(self, command: Command) -> list[fanout.Reply]:
         """The answers to a command, where it came from."""
         return [reply for reply in self.replies[command.origin.gateway_id] if reply.command_id == command.id]
 
@@ -149,6 +152,10 @@ class Tap:
     def _fanout(self, message: AbstractIncomingMessage) -> None:
         self.bodies.append(message.body)
         self.items.extend(fanout.unpack(message.body))
+
+    def _delivery(self, message: AbstractIncomingMessage) -> None:
+        with suppress(ValueError):  # a later attempt, or made to be undecodable
+            self.deliveries.append(Delivery.decode(message.body))
 
     def _dead(self, message: AbstractIncomingMessage) -> None:
         self.dead.append(Dead(message.body, message.routing_key or "", dict(message.headers)))

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from contracts import rights
+from contracts import rights, scopes
 from contracts.conversation import AuditEntry, Channel, Conversation, Found, Member, Pin
 from contracts.errors import CloseCode, ErrorCode
 from contracts.frames import CLIENT_FRAMES, SERVER_FRAMES
 from contracts.message import Attachment, Message, Quote, Replies
+from contracts.notifying import ConversationNotifications, DoNotDisturb, Notification, NotificationSettings
+from contracts.webhooks import Attempt, Webhook, WebhookDelivery
 
 PROTOCOL = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text(encoding="utf-8")
 # Every word in a piece of code, so that `[{id?, name}]` names two fields.
@@ -31,6 +33,13 @@ SHAPES = [
     Pin,
     AuditEntry,
     Found,
+    Notification,
+    NotificationSettings,
+    DoNotDisturb,
+    ConversationNotifications,
+    Webhook,
+    WebhookDelivery,
+    Attempt,
 ]
 
 
@@ -59,3 +68,7 @@ def test_close_codes(code):
 
 def test_rights():
     assert rights.table() in PROTOCOL
+
+
+def test_scopes():
+    assert scopes.table() in PROTOCOL

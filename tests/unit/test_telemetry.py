@@ -46,3 +46,26 @@ def test_a_line_says_who_logged_it() -> None:
         "gateway",
         "g1",
     )
+
+
+SIGNALS = """
+import os, signal
+from services.settings import ServiceSettings
+from services.telemetry import heed_signals, logger, start_logging
+start_logging(ServiceSettings(log_format="json", log_level="warning"), "gateway", "g1")
+heed_signals()
+logger().info("before")
+os.kill(os.getpid(), signal.SIGUSR1)
+logger().debug("while somebody looks")
+os.kill(os.getpid(), signal.SIGUSR2)
+logger().info("after")
+"""
+
+
+def test_the_level_changes_without_a_restart() -> None:
+    done = subprocess.run([sys.executable, "-c", SIGNALS], capture_output=True, text=True, check=True)
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert [(line["event"], line.get("level")) for line in lines if line["event"] != "log level changed"] == [
+        ("while somebody looks", "debug")
+    ]
+    assert len(lines) == 3

@@ -1,0 +1,124 @@
+"""The way to another RabbitMQ, as docs/operations.md tells it: beside the old one, while people talk.
+
+`RABBITMQ_IMAGES` names two versions; without them, or without a Docker engine, both are what this machine has.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from contracts.topology import LOOK
+from deploy.local.servers import Server, rabbitmq
+from tests.faults import replica_set
+from tests.faults.replica_set import ReplicaSet
+from tests.faults.stage import SETTINGS, Stage
+from tests.faults.verdict import events, verdict
+from tests.support import containers
+from tests.support.command import palabre
+from tests.support.eventually import eventually
+from tests.support.system import Process
+
+pytestmark = pytest.mark.e2e
+IMAGES = os.environ.get("RABBITMQ_IMAGES", "rabbitmq:3.13 rabbitmq:4").split()
+TALK = 100  # messages before, and after
+
+
+@asynccontextmanager
+async def from_image(image: str) -> AsyncIterator[Server]:
+    server = containers.rabbitmq_container(image)
+    try:
+        await server.start()
+        yield server
+    finally:
+        await server.remove()
+
+
+@pytest.fixture(params=["versions", "machine"])
+async def brokers(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[tuple[Server, Server]]:
+    """The old one and the new one."""
+    if request.param == "versions":
+        if len(IMAGES) < 2:
+            pytest.skip(f"RABBITMQ_IMAGES names no second version beside {' '.join(IMAGES)}")
+        if reason := containers.missing(*IMAGES):
+            pytest.skip(reason)
+        async with from_image(IMAGES[0]) as old, from_image(IMAGES[-1]) as new:
+            yield old, new
+    elif "AMQP_URL" in os.environ:
+        pytest.skip("AMQP_URL names one RabbitMQ, and this needs two")
+    else:
+        async with rabbitmq(tmp_path / "old") as old, rabbitmq(tmp_path / "new") as new:
+            yield old, new
+
+
+async def waiting(stage: Stage, queues: list[str]) -> int:
+    """Messages in these, without those that somebody has in hand: those come back when that is stopped."""
+    async with stage.channel() as channel:
+        found = [await channel.declare_queue(queue, passive=True) for queue in queues]
+    return sum(queue.declaration_result.message_count or 0 for queue in found)
+
+
+async def finished(stage: Stage, services: list[Process], queues: list[str]) -> None:
+    """Services are stopped, and their queues are empty."""
+
+    async def nothing_waits() -> bool:
+        return await waiting(stage, queues) == 0
+
+    async with asyncio.timeout(90):
+        while True:
+            await eventually(nothing_waits, timeout=60)
+            for service in services:
+                assert await service.stop() == 0
+            if await nothing_waits():
+                return
+            for service in services:
+                await service.start()
+                await service.ready()
+
+
+@pytest.mark.timeout(300)
+async def test_people_talk_on_over_another_rabbitmq(brokers: tuple[Server, Server], tmp_path: Path) -> None:
+    program = replica_set.available()
+    if program is None:
+        pytest.skip("the replica set needs a mongod on this machine")
+    old, new = brokers
+    async with (
+        ReplicaSet(program, tmp_path / "mongodb") as database,
+        Stage(old, database, tmp_path, rooms=4) as stage,
+    ):
+        stage.crowd.talk()
+        await said(stage)
+        topology = stage.topology
+        # People notice that they cannot send, and go on trying.
+        for gateway in stage.gateways:
+            assert await gateway.stop() == 0
+        commands = [topology.persister_queue(number).name for number in range(topology.partitions)]
+        events_of_ours = [
+            topology.notifier_queue.name,
+            topology.waiting_queue(5).name,
+            topology.channel_queue(LOOK).name,
+        ]
+        for queues, services in ((commands, stage.persisters), (events_of_ours, stage.notifiers)):
+            await finished(stage, services, queues)
+        told = await events(stage)
+        environment = {**SETTINGS, "PREFIX": topology.prefix, "MONGODB_DATABASE": stage.system.database}
+        await palabre({**environment, "AMQP_URL": new.url, "MONGODB_URL": database.url}, "prepare")
+        stage.broker = new
+        for proxy in stage.proxies.values():
+            proxy.lead_to(new.url)
+        for process in stage.processes:
+            await process.start()
+        await stage.recovery()
+        await said(stage)
+        assert await verdict(stage, told) == []
+        assert stage.notes == []
+        assert not [refused for person in stage.crowd.everybody for refused in person.refused]
+
+
+async def said(stage: Stage) -> None:
+    """That many more."""
+    wanted = stage.crowd.acked + TALK
+    await eventually(lambda: stage.crowd.acked >= wanted, timeout=60)
