@@ -43,7 +43,7 @@ class Person:
 
     def _heard(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning") and not (self.may_lose_network and NETWORK_AWAY.search(message.text)):
-            self.complaints.append(f"{message.type}: {message.text}")
+            self.complaints.append(f"{message.type}: {message.text} ({message.location['url']})")
 
     def _asked(self, request: Request) -> None:
         self.requests.append(request.url)

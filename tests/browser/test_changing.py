@@ -1,9 +1,11 @@
 """Messages that change: what one person does, the other sees, and both see it again after a reload."""
 
+import asyncio
 import re
 
 import pytest
 from playwright.async_api import Locator, expect
+from playwright.async_api import TimeoutError as NotReached
 
 from tests.browser.person import Person
 from tests.browser.test_reading import PHONE, conversation_of
@@ -15,10 +17,15 @@ MOST_KINDS = "🍎🍐🍊🍋🍌🍉🍇🍓🍈🍒🍑🥭🍍🥥🥝🍅�
 
 
 async def act(person: Person, text: str, name: str) -> None:
-    """Press one of the buttons that a message has."""
+    """Press one of the buttons that a message has under the pointer; it may move away from there when others read it."""
     message = person.message(text).first  # a reply to it holds its text, too
-    await message.get_by_text(text).first.hover()
-    await message.get_by_role("button", name=name, exact=True).click()
+    async with asyncio.timeout(15):
+        while True:
+            await message.get_by_text(text).first.hover()
+            try:
+                return await message.get_by_role("button", name=name, exact=True).click(timeout=3000)
+            except NotReached:
+                continue
 
 
 async def press_long(person: Person, text: str) -> Locator:

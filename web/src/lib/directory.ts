@@ -285,7 +285,8 @@ export function createDirectory(context: Context, { onGone, onBack, onUnread }: 
   /** Whether it is in the list; otherwise it will be, if it is this person's. */
   function has(id: string): boolean {
     const isKnown = conversationOf(store.get(), id) !== undefined;
-    if (!isKnown) loadQuietly(id);
+    // Of what was lost, frames may still be on their way; that one is back in it is told.
+    if (!isKnown && !lost.has(id)) loadQuietly(id);
     return isKnown;
   }
 
@@ -357,7 +358,8 @@ export function createDirectory(context: Context, { onGone, onBack, onUnread }: 
     has,
     /** Live in it now: what others have read while it was not is not told again. */
     joined(id: string): void {
-      if (has(id) && (conversationOf(store.get(), id)?.memberCount ?? 0) <= READERS_SHOWN_TO) loadQuietly(id);
+      const memberCount = conversationOf(store.get(), id)?.memberCount ?? 0;
+      if (memberCount <= READERS_SHOWN_TO) loadQuietly(id);
     },
     saw,
     messageChanged,

@@ -73,7 +73,7 @@ export function createMembers(context: Context, reload: (id: string) => void): M
     if (reloads.has(id)) return;
     const look = () => {
       reloads.delete(id);
-      reload(id);
+      if (conversationOf(store.get(), id)) reload(id); // it may have been left meanwhile
     };
     reloads.set(id, setTimeout(look, delayOf(0, { base: RELOAD_WITHIN, cap: RELOAD_WITHIN })));
   }

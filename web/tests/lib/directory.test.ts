@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { ConversationUpdated } from "../../src/lib/frames.ts";
 import { type Client, fill, type Scene, startScene } from "./support/chats.ts";
 import { eventually } from "./support/eventually.ts";
@@ -15,7 +15,10 @@ beforeEach(async () => {
   await eventually(() => alice.chat.getSnapshot().conversations.isLoaded);
   peer = await scene.gateway.peer(1);
 });
-afterEach(() => scene.end());
+afterEach(() => {
+  vi.restoreAllMocks();
+  return scene.end();
+});
 
 const ids = () => alice.chat.getSnapshot().conversations.items.map(({ id }) => id);
 const conversation = (id = "room") =>
@@ -150,6 +153,7 @@ describe("the list", () => {
   test("a conversation that was left meanwhile is found missing", async () => {
     alice.chat.open("room");
     await eventually(() => alice.room("room")?.status === "joined");
+    await alice.chat.loadConversation("room"); // with its being joined it is looked at, which is not the call that is meant
     scene.gateway.rooms.delete("room");
     peer.cut();
     await eventually(() => alice.room("room")?.gone === "not_found");
@@ -292,6 +296,7 @@ describe("changes of a conversation", () => {
   test("deleted, and a call finds that it is gone before it is told: told is why", async () => {
     alice.chat.open("room");
     await eventually(() => alice.room("room")?.status === "joined");
+    await alice.chat.loadConversation("room"); // with its being joined it is looked at, which is not the call that is meant
     scene.gateway.rooms.delete("room");
     await expect(alice.chat.loadConversation("room")).rejects.toMatchObject({ code: "NOT_A_MEMBER" });
     expect(alice.room("room")?.gone).toBe("not_found");
@@ -307,6 +312,36 @@ describe("changes of a conversation", () => {
     update("name_changed", { name: "x" }, "unknown");
     await eventually(() => ids().length === 0);
     expect(alice.events.filter(({ type }) => type === "gone")).toHaveLength(1);
+  });
+
+  test("left: it is not asked for again, neither by what is still told of it nor by what was to be looked at", async () => {
+    vi.spyOn(Math, "random").mockReturnValue(0.1); // looks come in the order in which they became due
+    const asked = (id: string) =>
+      scene.gateway.calls.filter(({ path }) => path === `/conversations/${id}`).length;
+    const release = scene.gateway.holdRest();
+    const loading = alice.chat.loadConversation("room");
+    await eventually(() => asked("room") === 1);
+    update("member_added", { userIds: ["carol"], members: [memberOf("carol")] }); // which makes it look again, soon
+    await eventually(() => conversation()?.memberCount === 3);
+    scene.gateway.rooms.get("room")?.members.push(memberOf("carol"));
+    release();
+    await loading;
+    await alice.chat.leave("room");
+    notify("room", 1, 1);
+    update("name_changed", { name: "late" });
+    scene.gateway.addRoom("other", ["alice", "bob"]);
+    notify("other", 1, 1);
+    await eventually(() => ids().includes("other"));
+    // A look that became due after that of "room".
+    const another = scene.gateway.holdRest();
+    const reloading = alice.chat.loadConversation("other");
+    await eventually(() => asked("other") === 2);
+    update("member_added", { userIds: ["carol"], members: [memberOf("carol")] }, "other");
+    await eventually(() => conversation("other")?.memberCount === 3);
+    another();
+    await reloading;
+    await eventually(() => asked("other") === 3);
+    expect(asked("room")).toBe(1);
   });
 });
 
