@@ -40,18 +40,25 @@ async def send_all(database: Database, rooms: Rooms, commands: Sequence[SendMess
         pymongo.errors.PyMongoError: the database is away; some may be stored, and all may be tried again.
         Contended: see there.
     """
+    conversations = {command.conversation_id for command in commands}
+    known: dict[str, int] = {}  # the heads, before anything showed that somebody else writes, too
     for number in range(ROUNDS):
         try:
-            return await _round(database, rooms, commands, sure=number == 0)
+            outcomes = await _round(database, rooms, commands, sure=number == 0)
         except BulkWriteError as error:
-            rooms.forget({command.conversation_id for command in commands})
+            known = {conversation: rooms.head(conversation) for conversation in conversations} | known
+            rooms.forget(conversations)
             if not any(problem["code"] == DUPLICATE_KEY for problem in error.details["writeErrors"]):
                 raise
             metrics.FENCED.inc()
         except BaseException:
             # Whether it was stored is not known: what is in memory may be wrong.
-            rooms.forget({command.conversation_id for command in commands})
+            rooms.forget(conversations)
             raise
+        else:
+            if known:
+                await _tell_others(database, commands, outcomes, known)
+            return outcomes
     raise Contended("another persister writes to the same conversations")
 
 
@@ -92,6 +99,45 @@ async def _round(database: Database, rooms: Rooms, commands: Sequence[SendMessag
     for command_id, document in fresh.items():
         outcomes[command_id] = _created(by_id[command_id], document)
     return outcomes
+
+
+async def _tell_others(
+    database: Database, commands: Sequence[SendMessage], outcomes: dict[str, Outcome], known: dict[str, int]
+) -> None:
+    """What another process has stored above these heads is told with the batch, in order.
+
+    It may have died before it told it itself; and where its command was refused here meanwhile, that does not come again.
+    Gateways need no item: to them it is a hole.
+    """
+    told = {event_id for outcome in outcomes.values() for _, event_id, _ in outcome.events}
+    above = [{"conversationId": conversation, "seq": {"$gt": head}} for conversation, head in known.items()]
+    others: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    async for document in database[collections.MESSAGES.name].find({"$or": above}).sort("seq", -1):
+        if message_event_id(document["conversationId"], document["seq"]) not in told:
+            others[document["conversationId"]].append(document)
+    for conversation, newest_first in others.items():
+        mine = [command for command in commands if command.conversation_id == conversation]
+        end = len(outcomes[mine[-1].id].events)
+        for document in newest_first:
+            later = (command for command in mine if _seq_of(outcomes[command.id]) > document["seq"])
+            command = next(later, None)
+            outcome = outcomes[(command or mine[-1]).id]
+            outcome.events.insert(0 if command else end, _event(document, encode_message(document)))
+            outcome.follow_ups += search_index.follow_ups(mine[-1], conversation, document["seq"])
+
+
+def _seq_of(outcome: Outcome) -> int:
+    """The number of the message that it tells; 0 where it tells none."""
+    return next((item.seq for item, _ in outcome.items if isinstance(item, fanout.MessageCreated)), 0)
+
+
+def _event(document: dict[str, Any], body: bytes) -> tuple[str, str, bytes]:
+    conversation_id, seq = document["conversationId"], document["seq"]
+    return (
+        events.routing_key("chat.message.created.v1", conversation_id),
+        message_event_id(conversation_id, seq),
+        events.message_created(conversation_id, seq, document["createdAt"], body),
+    )
 
 
 def fingerprint(command: SendMessage) -> str:
@@ -194,11 +240,8 @@ def _created(command: SendMessage, document: dict[str, Any]) -> Outcome:
         temp_id=command.temp_id,
         reply_to=document.get("replyTo"),
     )
-    event = (
-        events.routing_key("chat.message.created.v1", conversation_id),
-        message_event_id(conversation_id, seq),
-        events.message_created(conversation_id, seq, created_at, body),
-    )
     return Outcome(
-        events=[event], items=[(item, body)], follow_ups=[*search_index.follow_ups(command, conversation_id, seq)]
+        events=[_event(document, body)],
+        items=[(item, body)],
+        follow_ups=[*search_index.follow_ups(command, conversation_id, seq)],
     )

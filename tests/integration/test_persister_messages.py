@@ -8,6 +8,7 @@ from datetime import timedelta
 from itertools import count
 from typing import Any
 
+import orjson
 import pytest
 from motor.motor_asyncio import AsyncIOMotorCollection
 
@@ -342,6 +343,27 @@ async def test_two_that_have_the_same_commands_store_each_once(database: Databas
         assert one[command.id].items == other[command.id].items, "both tell the same"
 
 
+@pytest.mark.parametrize("own_first", [False, True])
+async def test_what_another_has_stored_and_did_not_live_to_tell_is_told_in_order(
+    database: Database, own_first: bool
+) -> None:
+    conversation = await store_conversation(database)
+    gone, rooms = Rooms(), Rooms()
+    known = make_message(conversation, "m1")
+    for remembered in (gone, rooms):
+        await send_all(database, remembered, [known])
+    if own_first:  # it comes in between two messages of one batch
+        gone.advance({conversation: 2})
+    await send_all(database, gone, [make_message(conversation, f"other{n}") for n in range(2)])
+    batch = [make_message(conversation, f"mine{n}") for n in range(2)]
+    batch.append(make_message(conversation, "no", actor="a stranger"))
+    outcomes = await send_all(database, rooms, batch)
+    told = [event for command in batch for event in outcomes[command.id].events]
+    assert [event_id for _, event_id, _ in told] == [f"{conversation}:{seq}" for seq in (2, 3, 4, 5)]
+    contents_told = [orjson.loads(body)["data"]["content"] for _, _, body in told]
+    assert contents_told == (await contents(database, conversation))[1:]
+
+
 async def test_who_lost_its_partition_while_it_writes_is_fenced(
     settings: Settings, database: Database, tap: Tap
 ) -> None:
@@ -368,6 +390,36 @@ async def test_who_lost_its_partition_while_it_writes_is_fenced(
         await other.acknowledged(3)
     assert await contents(database, conversation) == [f"m{n}" for n in range(5)]
     await all_told(database, tap, conversation)
+
+
+async def test_what_one_stores_after_another_refused_it_is_told_though_it_dies(
+    settings: Settings, database: Database, tap: Tap
+) -> None:
+    conversation = await store_conversation(database, {"alice": "admin", "bob": "member"})
+    reached, released = asyncio.Event(), asyncio.Event()
+
+    async def slow(collection: AsyncIOMotorCollection[Any], *args: Any, **kwargs: Any) -> Any:
+        reached.set()
+        await released.wait()
+        return await collection.insert_many(*args, **kwargs)
+
+    late = make_message(conversation, "late", actor="bob")
+    fault = Fault("dies", at="messages.insert_many")
+    stalled = Persister(settings, database, fault, instead={"messages.insert_many": slow})
+    async with stalled, Persister(settings, database) as other:  # in this order they stand in line
+        await tap.publish(late)
+        await reached.wait()
+        await database.memberships.delete_one({"conversationId": conversation, "userId": "bob"})
+        stalled.drop()
+        await other.acknowledged(1)
+        assert await refusal(tap, late) == "NOT_A_MEMBER"
+        released.set()
+        await eventually(lambda: fault.happened, poll=0.01)
+        await tap.publish(make_message(conversation, "m0"))
+        await other.acknowledged(2)
+    await tap.caught_up()
+    assert await contents(database, conversation) == ["late", "m0"]
+    assert [event["id"] for event in tap.events] == [f"{conversation}:{seq}" for seq in (1, 2)]
 
 
 # ---------------------------------------------------------------------------------------------- faults at each step
