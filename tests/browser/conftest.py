@@ -7,7 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, async_playwright, expect
 
 from deploy.local import install
 from deploy.local.servers import Server
@@ -15,6 +15,7 @@ from tests.browser.person import CHECKOUT, Person
 from tests.support.system import System
 
 Arrive = Callable[..., Awaitable[Person]]
+expect.set_options(timeout=15_000)  # as long as people wait for what they do; a busy machine takes more than 5 s
 
 
 @pytest.fixture(scope="session")
