@@ -7,6 +7,8 @@ import type { NotificationEntry } from "./types.ts";
 
 /** What is read within some seconds is never kept; a look before that would only have to be repeated. */
 const SETTLED = 6500;
+/** Where there is much to tell it takes longer: so many times that, there is another look. */
+const AT_LAST = 4;
 
 export interface Notifications {
   /** The first page, or the next. From then on it is kept up to date. */
@@ -30,6 +32,7 @@ export function createNotifications(context: Context, settled = SETTLED): Notifi
   let looks = 0; // an answer that was asked for before the last look, or before a change, is out of date
   let loading: Promise<void> | null = null;
   let later: ReturnType<typeof setTimeout> | undefined;
+  let due: number[] = []; // when to look, in order
 
   const listOf = () => store.get().notifications;
   const show = (changes: Partial<ReturnType<typeof listOf>>) =>
@@ -55,9 +58,23 @@ export function createNotifications(context: Context, settled = SETTLED): Notifi
     }
   }
 
-  /** What came just before is among them then. */
+  /** What came just before is among them then. What comes meanwhile does not put off the next look. */
   function soon(): void {
-    later ??= setTimeout(refresh, settled);
+    const now = Date.now();
+    due = [...due.slice(0, 1), now + settled, now + AT_LAST * settled];
+    wait();
+  }
+
+  function wait(): void {
+    const [next] = due;
+    if (next !== undefined) later ??= setTimeout(look, next - Date.now());
+  }
+
+  function look(): void {
+    later = undefined;
+    due.shift();
+    refresh();
+    wait();
   }
 
   function told(): void {
@@ -67,11 +84,11 @@ export function createNotifications(context: Context, settled = SETTLED): Notifi
   function quiet(): void {
     clearTimeout(later);
     later = undefined;
+    due = [];
   }
 
   /** In the background: what fails is found again with the next connection. */
   function refresh(): void {
-    quiet();
     if (listOf().isLoaded) fetchPage(null).catch(() => {});
   }
 

@@ -57,6 +57,25 @@ test("what is told while one looks is among them in a moment", async () => {
   await eventually(() => first() === "b");
 });
 
+test("what is told while a look is due, and what takes longer, has looks of its own", async () => {
+  const other = scene.join({}, { settled: 100 });
+  await other.becomes("connected");
+  await other.chat.loadNotifications();
+  const looks = () => scene.gateway.calls.filter(({ path }) => path === "/notifications").length;
+  const before = looks();
+  const peer = await scene.gateway.peer(2);
+  const told = { conversationId: "room", conversationName: "Room", seq: 1, unreadCount: 1 };
+  peer.say({ type: "notification", kind: "mention", ...told });
+  await eventually(() => looks() > before);
+  peer.say({ type: "notification", kind: "mention", ...told, seq: 2 });
+  // One for the second, and one at last; the one at last for the first is put off to that.
+  await eventually(() => looks() > before + 2);
+  tell("late");
+  const first = () => other.chat.getSnapshot().notifications.items[0]?.id;
+  peer.say({ type: "notification", kind: "mention", ...told, seq: 3 });
+  await eventually(() => first() === "late");
+});
+
 test("what was read, here or elsewhere, is read at once", async () => {
   tell("a", { seq: 1 });
   tell("b", { conversationId: "other", seq: 5 });
