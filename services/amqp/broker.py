@@ -13,7 +13,7 @@ from tenacity import wait_random_exponential
 from tenacity.asyncio import AsyncRetrying
 
 from contracts.topology import Binding, Queue, Topology
-from services.amqp.connection import BrokerAway, Channel, Connection, connect
+from services.amqp.connection import BrokerAway, Channel, Connection, Unroutable, connect
 from services.amqp.declarations import declare, queue_binding, queue_unbinding
 from services.amqp.frames import Outgoing
 from services.amqp.subscription import Inbox, Subscription
@@ -257,7 +257,8 @@ class Broker:
         while True:
             await self.publisher.up.wait()
             await self.consumer.up.wait()
-            with suppress(BrokerAway):
+            # Unroutable: as something else was that shares the channel, and ended with it.
+            with suppress(BrokerAway, Unroutable):
                 await self.publish(
                     Outgoing("", self._probe.queue.name, b"{}", persistent=False), timeout=PROBE_INTERVAL
                 )

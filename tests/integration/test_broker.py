@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Iterable
 from typing import Self
+from unittest.mock import AsyncMock
 
 import pamqp.frame
 import pytest
@@ -12,6 +13,7 @@ from pamqp import commands
 from contracts.topology import Binding, Queue, Topology
 from services.amqp import Broker, BrokerAway, Inbox, Outgoing, Subscription, Unroutable, broker, connect, connection
 from services.amqp import declare as declare_topology
+from services.persister import peers
 from services.persister.settings import Settings
 from tests.support.eventually import eventually
 from tests.support.tap import Tap
@@ -151,6 +153,35 @@ async def test_a_mandatory_message_without_a_queue_is_unroutable(service: Servic
     await service.surely(Outgoing(service.topology.commands.name, "message.send.99", b"not mandatory"))
     await service.publish(b"still works")
     assert await service.take(1) == [b"still works"]
+
+
+async def nowhere(service: Service) -> None:
+    """Publish what no queue takes. Raises Unroutable, once there is a connection."""
+    try:
+        await service.broker.publish(service.outgoing(b"x", "message.send.99"))
+    except BrokerAway as error:
+        raise AssertionError("not published") from error
+
+
+async def test_an_unroutable_message_ends_nothing_that_shared_its_channel(
+    settings: Settings, amqp_proxy: TcpProxy, tap: Tap, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(broker, "PROBE_INTERVAL", 0.15)
+    monkeypatch.setattr(peers, "INTERVAL", 0.15)
+    service = Service(settings.topology, amqp_proxy.url)
+    greeting = peers.Peers(service.broker, "me", 1, step_back=AsyncMock())
+    async with service:
+        running = asyncio.create_task(greeting.run())
+        await service.well()
+        amqp_proxy.delay = 0.05  # so that a greeting or a probe is nearly always under way
+        for _ in range(4):
+            with pytest.raises(Unroutable):
+                await eventually(lambda: nowhere(service))
+        amqp_proxy.delay = 0
+        await service.well()
+        assert not running.done()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
 
 
 @pytest.mark.parametrize("missing", ["queue", "binding"])
