@@ -13,7 +13,7 @@ from tenacity import wait_random_exponential
 from tenacity.asyncio import AsyncRetrying
 
 from contracts.topology import Binding, Queue, Topology
-from services.amqp.connection import BrokerAway, Channel, Connection, Unroutable, connect
+from services.amqp.connection import BrokerAway, Channel, Connection, connect
 from services.amqp.declarations import declare, queue_binding, queue_unbinding
 from services.amqp.frames import Outgoing
 from services.amqp.subscription import Inbox, Subscription
@@ -173,7 +173,7 @@ class Broker:
 
         Raises:
             BrokerAway: there is no connection, or no confirm in time; it may have arrived all the same.
-            Unroutable: it is mandatory and no queue took it, or so it was with another that was under way.
+            Unroutable: it is mandatory, and no queue took it or another one that was under way.
         """
         await self.publish_all([message], timeout)
 
@@ -257,8 +257,7 @@ class Broker:
         while True:
             await self.publisher.up.wait()
             await self.consumer.up.wait()
-            # Unroutable: as something else was that shares the channel, and ended with it.
-            with suppress(BrokerAway, Unroutable):
+            with suppress(BrokerAway):
                 await self.publish(
                     Outgoing("", self._probe.queue.name, b"{}", persistent=False), timeout=PROBE_INTERVAL
                 )

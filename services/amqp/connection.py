@@ -292,7 +292,7 @@ class Channel:
         self._published = 0
         self._confirmed = 0
         self._early: set[int] = set()
-        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()  # last tag of a batch, in rising order
+        self._waiting: deque[tuple[int, asyncio.Future[None], bool]] = deque()  # last tag of a batch; is one mandatory
         # Consuming: the delivery whose header or body is expected.
         self._delivery: tuple[int, str] | None = None
         self._missing = 0
@@ -324,9 +324,9 @@ class Channel:
         For channels with confirms (https://www.rabbitmq.com/docs/confirms#publisher-confirms).
 
         Raises:
-            BrokerAway: the connection is gone, or the broker refused one.
-            Unroutable: one of those that were under way is mandatory and had no queue. Which one is not told:
-                all of them are to be published again.
+            BrokerAway: the channel or the connection is gone, or the broker refused one.
+            Unroutable: there are mandatory ones among these, and one of those that were under way had no queue. Which
+                one is not told: all of them are to be published again.
         """
         self._check()
         if self._connection.congested:
@@ -335,7 +335,7 @@ class Channel:
         self.write(messages)
         self._published += len(messages)
         confirmed = self._loop.create_future()
-        self._waiting.append((self._published, confirmed))
+        self._waiting.append((self._published, confirmed, any(message.mandatory for message in messages)))
         await confirmed
 
     def write(self, messages: Sequence[Outgoing]) -> None:
@@ -388,8 +388,10 @@ class Channel:
                 # Its content follows, and is of no interest. The channel ends with it, so that whoever opens the
                 # next one declares what is missing.
                 self._delivery = None
-                self._fail(Unroutable("a message has no queue to go to"))
-                self._lose("a message had no queue to go to")
+                for _, confirmed, is_mandatory in self._waiting:
+                    if is_mandatory and not confirmed.done():
+                        confirmed.set_exception(Unroutable("a message has no queue to go to"))
+                self._lose("a message had no queue to go to")  # which is all that it is to the others
             elif ids in (frames.CANCEL, frames.CLOSE_CHANNEL):
                 self._ended_by_broker(_method(frame))
             elif self._answer is not None and not self._answer.done():
@@ -431,13 +433,13 @@ class Channel:
             self._confirmed += 1
             self._early.discard(self._confirmed)
         while self._waiting and self._waiting[0][0] <= self._confirmed:
-            _, confirmed = self._waiting.popleft()
+            _, confirmed, _ = self._waiting.popleft()
             if not confirmed.done():
                 confirmed.set_result(None)
 
     def _fail(self, error: Exception) -> None:
         while self._waiting:
-            _, confirmed = self._waiting.popleft()
+            _, confirmed, _ = self._waiting.popleft()
             if not confirmed.done():
                 confirmed.set_exception(error)
 

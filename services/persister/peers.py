@@ -15,12 +15,11 @@ from pydantic import ValidationError
 
 from contracts.shape import Id, Shape
 from contracts.topology import Binding
-from services.amqp import Broker, BrokerAway, Inbox, Outgoing, Unroutable
+from services.amqp import Broker, BrokerAway, Inbox, Outgoing
 from services.telemetry import logger
 
 INTERVAL = 1.0  # seconds between greetings
 AGE = 4 * INTERVAL  # without a greeting somebody counts as gone
-AWAY = (BrokerAway, Unroutable)  # a greeting is not mandatory, but may share its channel's end with what is
 
 
 class Hello(Shape):
@@ -62,13 +61,13 @@ class Peers:
 
     async def leave(self) -> None:
         """Tell the others at once that this one goes."""
-        with suppress(*AWAY):
+        with suppress(BrokerAway):
             await self._say(Hello(persister_id=self._id, bye=True))
 
     async def _greet(self) -> None:
         known: set[str] = {self._id}
         while True:
-            with suppress(*AWAY):
+            with suppress(BrokerAway):
                 await self._say(Hello(persister_id=self._id))
             await asyncio.sleep(INTERVAL)
             oldest = asyncio.get_running_loop().time() - AGE
