@@ -118,6 +118,11 @@ class Topology:
         return Exchange(self.name("chat.peers"), "fanout")
 
     @property
+    def renewed(self) -> Exchange:
+        """To every process: a lasting queue was gone and has been made anew. Its name is the routing key; no body."""
+        return Exchange(self.name("chat.renewed"), "fanout")
+
+    @property
     def work(self) -> Exchange:
         """To the notifier's channels, by `<channel>.<seconds>`: what is to be done now, after so long a wait (or 0)."""
         return Exchange(self.name("notifier.work"), "topic")
@@ -139,6 +144,7 @@ class Topology:
             self.replies,
             self.dead,
             self.peers,
+            self.renewed,
             self.work,
             self.waiting,
         ]

@@ -108,7 +108,10 @@ class Broker:
         self._lining_up = asyncio.Lock()
         self._probes = Inbox()
         self._probe = Subscription(
-            Queue(topology.name(f"probe.{name}"), durable=False, exclusive=True, auto_delete=True), self._probes, 10
+            Queue(topology.name(f"probe.{name}"), durable=False, exclusive=True, auto_delete=True),
+            self._probes,
+            10,
+            [Binding(topology.renewed.name, topology.name(f"probe.{name}"))],
         )
         self._probe.lost = self.consumer.reopen
         self._probed: float | None = None
@@ -220,17 +223,15 @@ class Broker:
             raise ConnectionError("RabbitMQ accepts but does not deliver")
 
     async def _open_publisher(self, connection: Connection) -> None:
+        await declare(connection, self.topology)
         channel = await connection.channel(confirms=True)
-        await declare(channel, self.topology)
         unconfirmed = await connection.channel()
         channel.on_lost = unconfirmed.on_lost = self.publisher.reopen
         self._confirmed, self._unconfirmed = channel, unconfirmed
 
     async def _open_consumer(self, connection: Connection) -> None:
         async with self._lining_up:
-            channel = await connection.channel()
-            await declare(channel, self.topology)
-            await channel.close()
+            await declare(connection, self.topology)
             for subscription in [*self.subscriptions, self._probe]:
                 await subscription.close()
                 await subscription.open(connection)
@@ -245,9 +246,9 @@ class Broker:
                 continue
             try:
                 async with asyncio.timeout(CONNECT_TIMEOUT):
+                    await declare(connection, self.topology)
                     channel = await connection.channel()
-                    await declare(channel, self.topology)
-                    for subscription in self.subscriptions:
+                    for subscription in [*self.subscriptions, self._probe]:
                         await subscription.bind(channel)
                     await channel.close()
             except (BrokerAway, TimeoutError) as error:
@@ -266,5 +267,14 @@ class Broker:
     async def _read_probes(self) -> None:
         while True:
             batch = await self._probes.take(10)
-            self._probed = time.monotonic()
             self._probes.ack(batch)
+            for delivery in batch:
+                if delivery.routing_key == self._probe.queue.name:
+                    self._probed = time.monotonic()
+                elif delivery.live:
+                    self._renewed(delivery.routing_key)
+
+    def _renewed(self, queue: str) -> None:
+        """This queue is another one now. Whether its consumer was told depends on how soon (`declare`)."""
+        if any(subscription.queue.name == queue for subscription in self.subscriptions):
+            self.consumer.reopen(f"{queue} was made anew")

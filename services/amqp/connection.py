@@ -32,7 +32,15 @@ CAPABILITIES = {
 
 
 class BrokerAway(ConnectionError):
-    """RabbitMQ cannot be reached. What was being published may or may not have arrived."""
+    """RabbitMQ cannot be reached. What was being published may or may not have arrived.
+
+    Attributes:
+        code: why the broker itself ended a channel, as AMQP numbers it (404: there is no such queue), else 0.
+    """
+
+    def __init__(self, reason: str, code: int = 0) -> None:
+        super().__init__(reason)
+        self.code = code
 
 
 class Unroutable(Exception):
@@ -364,14 +372,14 @@ class Channel:
         self.end("closed")
         self._connection.release(self.number)
 
-    def end(self, reason: str) -> None:
+    def end(self, reason: str, code: int = 0) -> None:
         """It is over: everyone who waits is told."""
         if self._why is not None:
             return
         self._why = reason
-        self._fail(BrokerAway(reason))
+        self._fail(BrokerAway(reason, code))
         if self._answer is not None and not self._answer.done():
-            self._answer.set_exception(BrokerAway(reason))
+            self._answer.set_exception(BrokerAway(reason, code))
 
     def receive(self, frame: frames.Frame) -> None:
         """One frame for this channel."""
@@ -415,12 +423,12 @@ class Channel:
         if isinstance(method, commands.Channel.Close):
             self._connection.write(pamqp.frame.marshal(commands.Channel.CloseOk(), self.number))
             self._connection.release(self.number)
-            self._lose(f"{method.reply_code} {method.reply_text}")
+            self._lose(f"{method.reply_code} {method.reply_text}", method.reply_code or 0)
         else:  # the queue was deleted, or its node went away
             self._lose("the consumer was cancelled by the broker")
 
-    def _lose(self, reason: str) -> None:
-        self.end(reason)
+    def _lose(self, reason: str, code: int = 0) -> None:
+        self.end(reason, code)
         self.on_lost(reason)
 
     def _confirm(self, tag: int, multiple: bool) -> None:

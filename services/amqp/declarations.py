@@ -3,7 +3,10 @@
 from pamqp import commands
 
 from contracts.topology import Binding, Exchange, Queue, Relay, Topology
-from services.amqp.connection import Channel
+from services.amqp.connection import BrokerAway, Connection
+from services.amqp.frames import Outgoing
+
+NOT_FOUND = 404
 
 
 def exchange_declaration(exchange: Exchange) -> commands.Exchange.Declare:
@@ -37,19 +40,34 @@ def queue_unbinding(binding: Binding) -> commands.Queue.Unbind:
     return commands.Queue.Unbind(queue=binding.queue, exchange=binding.exchange, routing_key=binding.routing_key)
 
 
-async def declare(channel: Channel, topology: Topology) -> None:
+async def declare(connection: Connection, topology: Topology) -> None:
     """Declare every lasting exchange, queue and binding, and undo what an earlier version bound.
+
+    A queue that was gone is told of (`Topology.renewed`), since RabbitMQ does not always tell its consumers: a channel
+    that learns late of the end finds the new queue, consumes it by itself, and then throws away what that one delivers.
 
     Raises:
         BrokerAway: the connection is gone, or one of them exists with other arguments (406); it says why.
     """
+    channel = await connection.channel()
     for exchange in topology.exchanges:
         await channel.call(exchange_declaration(exchange))
     for queue in topology.queues:
+        missing = False
+        try:
+            await channel.call(commands.Queue.Declare(queue=queue.name, passive=True))
+        except BrokerAway as error:
+            if error.code != NOT_FOUND:
+                raise
+            missing = True
+            channel = await connection.channel()
         await channel.call(queue_declaration(queue))
+        if missing:
+            channel.write([Outgoing(topology.renewed.name, queue.name, b"", persistent=False)])
     for binding in topology.bindings:
         await channel.call(queue_binding(binding))
     for relay in topology.relays:
         await channel.call(exchange_binding(relay))
     for binding in topology.retired:
         await channel.call(queue_unbinding(binding))
+    await channel.close()

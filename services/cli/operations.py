@@ -119,7 +119,7 @@ def topology(
     async def declare() -> None:
         connection = await amqp.connect(settings.amqp_url, "palabre topology")
         try:
-            await amqp.declare(await connection.channel(), settings.topology)
+            await amqp.declare(connection, settings.topology)
         finally:
             await connection.close()
 

@@ -81,7 +81,7 @@ async def declare(settings: ServiceSettings) -> None:
     """Everything in RabbitMQ. Raises Misfit."""
     connection = await amqp.connect(settings.amqp_url, "palabre prepare")
     try:
-        await amqp.declare(await connection.channel(), settings.topology)
+        await amqp.declare(connection, settings.topology)
     except amqp.BrokerAway as error:
         if "PRECONDITION_FAILED" in str(error):
             raise Misfit(f"RabbitMQ says {error}") from error

@@ -346,6 +346,28 @@ async def test_a_consumer_whose_queue_was_deleted_comes_back(service: Service, t
     assert await service.take(1) == [b"x"]
 
 
+async def test_a_consumer_whose_queue_was_made_anew_comes_back_though_the_broker_says_nothing(
+    service: Service, settings: Settings, tap: Tap
+) -> None:
+    channel = service.subscription._channel
+    assert channel is not None
+    # RabbitMQ gives the consumer of a queue that is made anew at once to the new one, and then may deliver nothing to it.
+    channel.receive = lambda frame: None  # type: ignore[method-assign]
+    await tap.channel.queue_delete(service.queue.name)
+    assert service.reconnects == 1
+    await tap.declare()  # as the next process does that connects, or finds a message unroutable
+    await eventually(lambda: service.reconnects == 2)
+    await service.well()
+    await service.surely_publish(b"x")
+    assert await service.take(1) == [b"x"]
+
+
+async def test_what_is_there_is_declared_again_without_a_word(service: Service, tap: Tap) -> None:
+    await tap.declare()
+    await service.surely_publish(b"x")
+    assert (await service.take(1), service.reconnects) == ([b"x"], 1)
+
+
 # --------------------------------------------------------------------------------------------------- stepping back
 
 
@@ -413,7 +435,7 @@ async def test_a_queue_that_exists_otherwise_is_named(settings: Settings, tap: T
     await tap.channel.declare_queue(name, durable=True)
     link = await connect(settings.amqp_url, "newcomer")
     with pytest.raises(BrokerAway, match=f"406 .*{name}"):
-        await declare_topology(await link.channel(), settings.topology)
+        await declare_topology(link, settings.topology)
     await link.close()
 
 

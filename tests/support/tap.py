@@ -64,7 +64,7 @@ class Tap:
     async def declare(self) -> None:
         """As every service does when it connects."""
         connection = await connect(self.url, "tap")
-        await declare(await connection.channel(), self.topology)
+        await declare(connection, self.topology)
         await connection.close()
 
     async def listen(self, gateway: str) -> None:
