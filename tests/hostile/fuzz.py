@@ -24,7 +24,7 @@ from deploy.local.servers import mongodb, rabbitmq
 from tests.hostile.fuzzed_frames import Frames, Made, World
 from tests.support.chat_client import Rest
 from tests.support.logs import Logs
-from tests.support.raw_socket import CLOSE, PONG, TEXT, RawSocket, frame
+from tests.support.raw_socket import CLOSE, PING, PONG, TEXT, RawSocket, frame
 from tests.support.system import Process, System
 
 SETTINGS = {
@@ -123,7 +123,9 @@ class Fuzzer:
                 found = await socket.frame()
                 if found.opcode == CLOSE:
                     return self._ended(found.code or 1005, batch)
-                if found.opcode != PONG:
+                if found.opcode == PING:
+                    socket.write(frame(PONG, found.payload))
+                elif found.opcode == TEXT:
                     pinged |= self._answered(found.payload) == ping
         except (asyncio.IncompleteReadError, ConnectionError):
             return self._ended(1006, batch)
