@@ -146,6 +146,9 @@ class Consumer:
 
     async def _do_and_tell(self, part: Sequence[AnyCommand], how: CarryOut) -> None:
         await self._publish(part, await how(part))
+        self._rooms.mark_told(
+            {command.conversation_id for command in part if isinstance(command, commands.SendMessage)}
+        )
 
     async def _alone(self, part: Sequence[AnyCommand]) -> dict[str, Outcome]:
         return {command.id: await self._one(command) for command in part}

@@ -10,7 +10,7 @@ since what was stored once is never refused later.
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -41,12 +41,10 @@ async def send_all(database: Database, rooms: Rooms, commands: Sequence[SendMess
         Contended: see there.
     """
     conversations = {command.conversation_id for command in commands}
-    known: dict[str, int] = {}  # the heads, before anything showed that somebody else writes, too
     for number in range(ROUNDS):
         try:
             outcomes = await _round(database, rooms, commands, sure=number == 0)
         except BulkWriteError as error:
-            known = {conversation: rooms.head(conversation) for conversation in conversations} | known
             rooms.forget(conversations)
             if not any(problem["code"] == DUPLICATE_KEY for problem in error.details["writeErrors"]):
                 raise
@@ -56,8 +54,8 @@ async def send_all(database: Database, rooms: Rooms, commands: Sequence[SendMess
             rooms.forget(conversations)
             raise
         else:
-            if known:
-                await _tell_others(database, commands, outcomes, known)
+            if untold := _untold(rooms, conversations, outcomes):
+                await _tell_others(database, commands, outcomes, untold)
             return outcomes
     raise Contended("another persister writes to the same conversations")
 
@@ -101,16 +99,31 @@ async def _round(database: Database, rooms: Rooms, commands: Sequence[SendMessag
     return outcomes
 
 
+def _untold(rooms: Rooms, conversations: Iterable[str], outcomes: dict[str, Outcome]) -> dict[str, int]:
+    """Conversations in which more is stored above what is told than this batch tells; each with what is told."""
+    mine: dict[str, set[int]] = {}
+    for outcome in outcomes.values():
+        for item, _ in outcome.items:
+            if isinstance(item, fanout.MessageCreated):
+                mine.setdefault(item.conversation_id, set()).add(item.seq)
+    untold = {}
+    for conversation in conversations:
+        told, head = rooms.told(conversation), rooms.head(conversation)
+        if head - told > sum(seq > told for seq in mine.get(conversation, ())):
+            untold[conversation] = told
+    return untold
+
+
 async def _tell_others(
-    database: Database, commands: Sequence[SendMessage], outcomes: dict[str, Outcome], known: dict[str, int]
+    database: Database, commands: Sequence[SendMessage], outcomes: dict[str, Outcome], untold: dict[str, int]
 ) -> None:
-    """What another process has stored above these heads is told with the batch, in order.
+    """What another process has stored above these numbers is told with the batch, in order.
 
     It may have died before it told it itself; and where its command was refused here meanwhile, that does not come again.
     Gateways need no item: to them it is a hole.
     """
     told = {event_id for outcome in outcomes.values() for _, event_id, _ in outcome.events}
-    above = [{"conversationId": conversation, "seq": {"$gt": head}} for conversation, head in known.items()]
+    above = [{"conversationId": conversation, "seq": {"$gt": seq}} for conversation, seq in untold.items()]
     others: dict[str, list[dict[str, Any]]] = defaultdict(list)
     async for document in database[collections.MESSAGES.name].find({"$or": above}).sort("seq", -1):
         if message_event_id(document["conversationId"], document["seq"]) not in told:

@@ -24,6 +24,7 @@ class Rooms:
 
     def __init__(self) -> None:
         self._heads: OrderedDict[str, int] = OrderedDict()
+        self._told: OrderedDict[str, int] = OrderedDict()  # conversation -> the newest seq that is surely told
         self._changes: OrderedDict[str, int] = OrderedDict()  # conversation -> number of its last change
         self._members: OrderedDict[str, dict[str, bool]] = OrderedDict()  # conversation -> user -> is in it
         self._crowded: OrderedDict[str, bool] = OrderedDict()
@@ -36,7 +37,11 @@ class Rooms:
         unknown = [c for c in conversations if c not in self._heads]
         if unknown:
             states = await states_of(database, unknown)
-            self._heads.update((conversation, state.head) for conversation, state in states.items())
+            for conversation, state in states.items():
+                self._heads[conversation] = state.head
+                # Whoever had the partition before told what is stored, or its commands come again. What others store from
+                # now on, they may not live to tell. (It goes down with a conversation that was deleted and made again.)
+                self._told[conversation] = min(self._told.get(conversation, state.head), state.head)
             self._closed |= {conversation for conversation, state in states.items() if state.closed}
         missing = [(c, u) for c, u in pairs if u not in self._members.get(c, ())]
         if missing:
@@ -46,6 +51,7 @@ class Rooms:
             for conversation, user in missing:
                 self._members.setdefault(conversation, {})[user] = (conversation, user) in found
         self._closed.difference_update(_forget_oldest(self._heads, conversations))
+        _forget_oldest(self._told, conversations)
         _forget_oldest(self._members, conversations)
 
     async def load_mentioned(self, database: Database, pairs: Iterable[tuple[str, str]]) -> None:
@@ -84,6 +90,16 @@ class Rooms:
         """The newest seq; 0 before the first message."""
         return self._heads.get(conversation_id, 0)
 
+    def told(self, conversation_id: str) -> int:
+        """The newest seq of a conversation that was loaded whose event is out, with all before it."""
+        return self._told.get(conversation_id, self.head(conversation_id))
+
+    def mark_told(self, conversations: Iterable[str]) -> None:
+        """The events of these are out, up to their heads."""
+        for conversation in conversations:
+            if conversation in self._told:
+                self._told[conversation] = max(self._told[conversation], self.head(conversation))
+
     def is_member(self, conversation_id: str, user_id: str) -> bool:
         """Whether this pair was loaded and is a member."""
         return self._members.get(conversation_id, {}).get(user_id, False)
@@ -105,7 +121,7 @@ class Rooms:
         self._changes.update(last)
 
     def forget(self, conversations: Iterable[str]) -> None:
-        """Know nothing of these any more."""
+        """Know nothing of these any more, but how far they are told."""
         for conversation in conversations:
             self._heads.pop(conversation, None)
             self._changes.pop(conversation, None)
@@ -116,6 +132,7 @@ class Rooms:
     def clear(self) -> None:
         """Know nothing: the partitions may have been with somebody else meanwhile."""
         self._heads.clear()
+        self._told.clear()
         self._changes.clear()
         self._members.clear()
         self._crowded.clear()

@@ -16,7 +16,7 @@ from motor.motor_asyncio import AsyncIOMotorClient
 from websockets.frames import Frame, Opcode
 
 from contracts import events, fanout, frames
-from contracts.commands import DeleteMessage, EditMessage, MarkRead, React
+from contracts.commands import DeleteMessage, EditMessage, MarkRead, React, SendMessage
 from contracts.shape import now
 from services import mongo
 from services.amqp import Channel, Outgoing
@@ -28,6 +28,7 @@ from services.notifier.preferences import Remembered
 from services.notifier.recipients import concerned, notifications
 from services.persister.message_changes import delete, edit, react_all
 from services.persister.messages import send_all
+from services.persister.outcome import Outcome
 from services.persister.reads import mark_all
 from services.persister.rooms import Rooms
 from services.persister.settings import Settings
@@ -64,6 +65,13 @@ INSERT, NOTED, READ = (
 )
 
 
+async def sent(database: Database, rooms: Rooms, batch: Sequence[SendMessage]) -> dict[str, Outcome]:
+    """Stored and told."""
+    outcomes = await send_all(database, rooms, batch)
+    rooms.mark_told({command.conversation_id for command in batch})
+    return outcomes
+
+
 @pytest.mark.parametrize("size", [1, 100, 500])
 async def test_a_batch_is_three_round_trips_whatever_its_size(counted: tuple[Database, RoundTrips], size: int) -> None:
     database, trips = counted
@@ -73,7 +81,7 @@ async def test_a_batch_is_three_round_trips_whatever_its_size(counted: tuple[Dat
     async def batch(label: str) -> list[str]:
         commands = [make_message(conversations[n % len(conversations)], temp_id=f"{label}{n}") for n in range(size)]
         trips.commands.clear()
-        outcomes = await send_all(database, rooms, commands)
+        outcomes = await sent(database, rooms, commands)
         await note(database, outcomes.values())
         return sorted(trips.names)
 
@@ -87,10 +95,10 @@ async def test_replies_are_quoted_and_counted_together(counted: tuple[Database, 
     conversation = await store_conversation(database)
     rooms = Rooms()
     parents = [make_message(conversation, f"p{n}") for n in range(min(size, 10))]
-    await send_all(database, rooms, parents)
+    await sent(database, rooms, parents)
     trips.commands.clear()
     replies = [make_message(conversation, f"r{n}", reply_to=parents[n % len(parents)].id) for n in range(size)]
-    outcomes = await send_all(database, rooms, replies)
+    outcomes = await sent(database, rooms, replies)
     await note(database, outcomes.values())
     counting = ["find messages", "aggregate messages", "update messages"]
     assert sorted(trips.names) == sorted(["find messages", *INSERT, *NOTED, *counting])
@@ -100,11 +108,11 @@ async def test_mentions_are_looked_up_together_and_members_remembered(counted: t
     database, trips = counted
     conversations = [await store_conversation(database, {"alice": "admin", "bob": "member"}) for _ in range(10)]
     rooms = Rooms()
-    await send_all(database, rooms, [make_message(cid) for cid in conversations])
+    await sent(database, rooms, [make_message(cid) for cid in conversations])
 
     async def asked(**mentions: Any) -> list[str]:
         trips.commands.clear()
-        await send_all(database, rooms, [make_message(cid, **mentions) for cid in conversations])
+        await sent(database, rooms, [make_message(cid, **mentions) for cid in conversations])
         return sorted(trips.names)
 
     assert await asked(mentions=["bob"]) == sorted(["find memberships", *INSERT])

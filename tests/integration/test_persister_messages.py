@@ -362,6 +362,10 @@ async def test_what_another_has_stored_and_did_not_live_to_tell_is_told_in_order
     assert [event_id for _, event_id, _ in told] == [f"{conversation}:{seq}" for seq in (2, 3, 4, 5)]
     contents_told = [orjson.loads(body)["data"]["content"] for _, _, body in told]
     assert contents_told == (await contents(database, conversation))[1:]
+    again = await send_all(database, rooms, batch)  # as when it could not be published
+    assert [event for command in batch for event in again[command.id].events] == told
+    rooms.mark_told([conversation])
+    assert [len(outcome.events) for outcome in (await send_all(database, rooms, batch)).values()] == [1, 1, 0]
 
 
 async def test_who_lost_its_partition_while_it_writes_is_fenced(
@@ -392,8 +396,9 @@ async def test_who_lost_its_partition_while_it_writes_is_fenced(
     await all_told(database, tap, conversation)
 
 
+@pytest.mark.parametrize("changed", [False, True], ids=["", "and its members change"])
 async def test_what_one_stores_after_another_refused_it_is_told_though_it_dies(
-    settings: Settings, database: Database, tap: Tap
+    settings: Settings, database: Database, tap: Tap, changed: bool
 ) -> None:
     conversation = await store_conversation(database, {"alice": "admin", "bob": "member"})
     reached, released = asyncio.Event(), asyncio.Event()
@@ -415,11 +420,15 @@ async def test_what_one_stores_after_another_refused_it_is_told_though_it_dies(
         assert await refusal(tap, late) == "NOT_A_MEMBER"
         released.set()
         await eventually(lambda: fault.happened, poll=0.01)
+        if changed:  # after which nothing that it knew of the conversation is trusted
+            await tap.publish(make_command(AddMembers, conversation_id=conversation, member_ids=["bob"]))
+            await other.acknowledged(2)
         await tap.publish(make_message(conversation, "m0"))
-        await other.acknowledged(2)
+        await other.acknowledged(3 if changed else 2)
     await tap.caught_up()
     assert await contents(database, conversation) == ["late", "m0"]
-    assert [event["id"] for event in tap.events] == [f"{conversation}:{seq}" for seq in (1, 2)]
+    told = [event["id"] for event in tap.events if "seq" in event["data"]]
+    assert told == [f"{conversation}:{seq}" for seq in (1, 2)]
 
 
 # ---------------------------------------------------------------------------------------------- faults at each step
