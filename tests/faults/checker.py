@@ -182,14 +182,17 @@ def _receiving(case: Case) -> Iterator[Defect]:
 
 
 def _new(
-    case: Case, person: str, room: _Room | None, line: New, absences: dict[tuple[str, str], list[tuple[int, int]]]
+    case: Case, person: str, room: _Room | None, line: New, absences: dict[tuple[str, str], list["_Absence"]]
 ) -> Iterator[Defect]:
     if room is None:
         yield case.defect("uninvited", line.conversation, line.seq, "not joined", person=person)
         return
-    for left, back in absences.get((line.conversation, person), ()):
-        if room.joined_at <= left < line.seq <= back:
-            why = f"joined at {room.joined_at}, removed after {left}"
+    stored = case.stored.get((line.conversation, line.seq))
+    for absence in absences.get((line.conversation, person), ()):
+        if stored is not None and stored.at < absence.since:
+            continue  # told after the removal and stored before it: so it is with two persisters
+        if room.joined_at <= absence.left < line.seq <= absence.back:
+            why = f"joined at {room.joined_at}, removed after {absence.left}"
             yield case.defect("uninvited", line.conversation, line.seq, why, person=person)
     if line.seq < room.next:
         yield case.defect("repeated", line.conversation, line.seq, person=person)
@@ -212,10 +215,17 @@ def _updated(case: Case, person: str, room: _Room | None, line: Updated) -> Iter
     room.change = max(room.change, line.change)
 
 
-def _absences(events: list[Event]) -> dict[tuple[str, str], list[tuple[int, int]]]:
-    """When somebody was no member: after which message they were removed, and up to which one that lasted."""
+class _Absence(NamedTuple):
+    """When somebody was no member: after which message they were removed, and when, and up to which one that lasted."""
+
+    left: int
+    since: float
+    back: int = FINAL
+
+
+def _absences(events: list[Event]) -> dict[tuple[str, str], list[_Absence]]:
     heads: dict[str, int] = defaultdict(int)
-    found: dict[tuple[str, str], list[tuple[int, int]]] = defaultdict(list)
+    found: dict[tuple[str, str], list[_Absence]] = defaultdict(list)
     told: set[str] = set()
     for event in events:
         if event.id in told:
@@ -225,11 +235,11 @@ def _absences(events: list[Event]) -> dict[tuple[str, str], list[tuple[int, int]
             heads[event.conversation] = max(heads[event.conversation], event.seq)
         for user in event.users:
             absent = found[event.conversation, user]
-            is_open = bool(absent) and absent[-1][1] == FINAL
+            is_open = bool(absent) and absent[-1].back == FINAL
             if event.kind == "member_removed" and not is_open:
-                absent.append((heads[event.conversation], FINAL))
+                absent.append(_Absence(heads[event.conversation], event.at))
             elif event.kind == "member_added" and is_open:
-                absent[-1] = (absent[-1][0], heads[event.conversation])
+                absent[-1] = absent[-1]._replace(back=heads[event.conversation])
     return found
 
 

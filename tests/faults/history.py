@@ -117,7 +117,7 @@ class History:
 
 
 class Stored(NamedTuple):
-    """A message in MongoDB."""
+    """A message in MongoDB. `at` is when it was judged, in seconds."""
 
     conversation: str
     seq: int
@@ -125,10 +125,14 @@ class Stored(NamedTuple):
     sender: str
     temp_id: str | None
     change: int = 0
+    at: float = 0.0
 
 
 class Event(NamedTuple):
-    """An event of the log. `seq`, `message` and `change` are of messages, `users` of those added or removed."""
+    """An event of the log. `seq`, `message` and `change` are of messages, `users` of those added or removed.
+
+    `at` is its time, in seconds.
+    """
 
     id: str
     kind: str  # created, updated, member_added, member_removed, or another that is not looked at
@@ -137,6 +141,7 @@ class Event(NamedTuple):
     message: str = ""
     change: int = 0
     users: tuple[str, ...] = ()
+    at: float = 0.0
 
 
 @dataclass

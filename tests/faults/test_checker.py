@@ -41,6 +41,7 @@ class World:
     held: dict[tuple[str, str], int] = field(default_factory=dict)
     out: set[tuple[str, str]] = field(default_factory=set)
     sent: int = 0
+    now: float = 0.0
 
     def join(self, person: str, room: str, portion: int = 1000) -> None:
         if (person, room) in self.joined or (person, room) in self.out:
@@ -67,7 +68,8 @@ class World:
             return
         self.sent += 1
         temp, seq = f"t{self.sent}", len(self.messages[room]) + 1
-        message = Stored(room, seq, f"m{self.sent}", person, temp)
+        self.now += 1
+        message = Stored(room, seq, f"m{self.sent}", person, temp, at=self.now)
         self.messages[room].append(message)
         self.history.sent[temp] = Sent(person, room)
         self.truth.events.append(Event(f"{room}:{seq}", "created", room, seq, message.id))
@@ -104,7 +106,9 @@ class World:
         if (person, room) in self.out:
             return
         self.out.add((person, room))
-        self.truth.events.append(Event(f"{room}:x{len(self.truth.events)}", "member_removed", room, users=(person,)))
+        self.now += 1
+        number = f"{room}:x{len(self.truth.events)}"
+        self.truth.events.append(Event(number, "member_removed", room, users=(person,), at=self.now))
         if self.joined.pop((person, room), None) is not None:
             self.history.seen[person].append(Removed(room))
 
@@ -368,6 +372,20 @@ def test_every_defect_is_found(mutate: Callable[[World], None], rule: Rule, worl
     found = check(world.history, world.truth)
     assert rule in {defect.rule for defect in found}
     assert all(str(defect) for defect in found)
+
+
+def test_who_is_given_what_was_stored_before_their_removal_was_invited_though_it_is_told_after_it() -> None:
+    world = World()
+    world.join("alice", "c")
+    world.send("bob", "c")
+    world.send("bob", "c")
+    world.remove("alice", "c")
+    told = world.truth.events
+    told[-2:] = reversed(told[-2:])  # two persisters: the one that removed her tells of the other's message, too
+    world.end()
+    assert check(world.history, world.truth) == []
+    told[-2] = told[-2]._replace(at=world.messages["c"][-1].at - 0.5)
+    assert [defect.rule for defect in check(world.history, world.truth)] == ["uninvited"]
 
 
 def test_what_a_client_was_told_to_fetch_is_no_hole() -> None:

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime
 from typing import Any, Protocol
 from uuid import uuid4
 
@@ -59,10 +60,19 @@ async def messages(stage: Scene) -> list[Stored]:
     client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(url)
     try:
         found = client[database][collections.MESSAGES.name].find(
-            {"conversationId": {"$in": stage.crowd.rooms}}, ["conversationId", "seq", "senderId", "tempId", "changeSeq"]
+            {"conversationId": {"$in": stage.crowd.rooms}},
+            ["conversationId", "seq", "senderId", "tempId", "changeSeq", "createdAt"],
         )
         return [
-            Stored(d["conversationId"], d["seq"], d["_id"], d["senderId"], d.get("tempId"), d.get("changeSeq", 0))
+            Stored(
+                d["conversationId"],
+                d["seq"],
+                d["_id"],
+                d["senderId"],
+                d.get("tempId"),
+                d.get("changeSeq", 0),
+                d["createdAt"].replace(tzinfo=UTC).timestamp(),
+            )
             async for d in found.sort([("conversationId", 1), ("seq", 1)])
         ]
     finally:
@@ -134,10 +144,11 @@ async def events(stage: Scene) -> list[Event]:
 
 
 def _event(event: dict[str, Any]) -> Event:
-    data, kind = event["data"], KINDS.get(event["type"])
+    data, kind, at = event["data"], KINDS.get(event["type"]), datetime.fromisoformat(event["time"]).timestamp()
     if kind is None:
         change = data.get("updateType", "")
         known = change if change in ("member_added", "member_removed") else ""
-        return Event(event["id"], known, event["subject"], users=tuple(data.get("userIds", ())))
+        return Event(event["id"], known, event["subject"], users=tuple(data.get("userIds", ())), at=at)
     message = data["message"] if kind == "updated" else data
-    return Event(event["id"], kind, event["subject"], message["seq"], message["id"], message.get("changeSeq", 0))
+    seq, change_seq = message["seq"], message.get("changeSeq", 0)
+    return Event(event["id"], kind, event["subject"], seq, message["id"], change_seq, at=at)
