@@ -112,10 +112,19 @@ class Stage:
         try:
             async with asyncio.timeout(READY):
                 await self.database.whole()
-                for process in self.processes:
-                    await process.ready()
+                await self._ready()
         except TimeoutError:
             raise NotRecovered(f"not ready within {READY:.0f} s: {await self._unready()}") from None
+
+    async def _ready(self) -> None:
+        while True:
+            try:
+                for process in self.processes:
+                    await process.ready()
+            except AssertionError:  # it has ended: maybe another fault is about to start it again, or has replaced it
+                await asyncio.sleep(0.05)
+            else:
+                return
 
     async def recovery(self, since: float | None = None, within: float = READY) -> float:
         """Until a message that was sent after this moment (now) is acknowledged in every room; the seconds it took.
