@@ -347,7 +347,7 @@ async def test_a_consumer_whose_queue_was_deleted_comes_back(service: Service, t
 
 
 async def test_a_consumer_whose_queue_was_made_anew_comes_back_though_the_broker_says_nothing(
-    service: Service, settings: Settings, tap: Tap
+    service: Service, tap: Tap
 ) -> None:
     channel = service.subscription._channel
     assert channel is not None
