@@ -20,6 +20,7 @@ from tenacity.asyncio import AsyncRetrying
 from contracts import commands, events, fanout, lines, tracing
 from contracts.commands import AnyCommand
 from contracts.errors import ErrorCode, Refusal
+from contracts.ids import partition_of
 from contracts.limits import BATCH_BYTES, FANOUT_BYTES
 from contracts.shape import complaint
 from services.amqp import Broker, BrokerAway, Channel, Delivery, Inbox, Outgoing, Unroutable, dead_letter
@@ -61,7 +62,7 @@ class Consumer:
         self._inbox = inbox
         self._failures: dict[str, int] = {}
         self._rooms = Rooms()
-        self._channels: set[Channel] = set()
+        self._channels: dict[int, Channel] = {}  # by which each partition came last
         self._stopping = False
         self._turn = asyncio.Lock()  # held while a batch is handled
         self._activity = Activity(database)
@@ -116,10 +117,17 @@ class Consumer:
 
     def _trust(self, deliveries: Sequence[Delivery]) -> None:
         """A partition that comes over a new channel may have been with somebody else meanwhile."""
-        channels = {delivery.channel for delivery in deliveries}
-        if not channels <= self._channels:
-            self._rooms.clear()
-            self._channels = {channel for channel in self._channels | channels if channel.is_open}
+        anew = set()
+        for delivery in deliveries:
+            key = delivery.routing_key.rpartition(".")[2]
+            partition = int(key) if key.isdecimal() else None  # what is no command may come by any key
+            if partition is None or self._channels.get(partition) is not delivery.channel:
+                anew.add(partition)
+            if partition is not None:
+                self._channels[partition] = delivery.channel
+        if anew:
+            partitions = self._settings.partitions
+            self._rooms.clear(lambda conversation: None in anew or partition_of(conversation, partitions) in anew)
 
     async def _handle(self, run: Run) -> None:
         """All commands of these deliveries, in order, until they are done or somebody else has them."""

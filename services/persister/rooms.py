@@ -2,7 +2,7 @@
 are closed."""
 
 from collections import OrderedDict
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from contracts import collections, limits
@@ -129,14 +129,16 @@ class Rooms:
             self._crowded.pop(conversation, None)
             self._closed.discard(conversation)
 
-    def clear(self) -> None:
-        """Know nothing: the partitions may have been with somebody else meanwhile."""
-        self._heads.clear()
-        self._told.clear()
-        self._changes.clear()
-        self._members.clear()
-        self._crowded.clear()
-        self._closed.clear()
+    def clear(self, where: Callable[[str], bool]) -> None:
+        """Know nothing of those conversations of which `where` holds: they may have been with somebody else meanwhile.
+
+        Only of those: what others stored in the rest of them, and did not live to tell, is known by nobody else.
+        """
+        known = self._heads.keys() | self._told.keys() | self._changes.keys() | self._members.keys()
+        gone = [conversation for conversation in known | self._crowded.keys() | self._closed if where(conversation)]
+        self.forget(gone)
+        for conversation in gone:
+            self._told.pop(conversation, None)
 
 
 def _forget_oldest(remembered: OrderedDict[str, Any], used: Collection[str]) -> list[str]:

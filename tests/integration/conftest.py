@@ -26,15 +26,21 @@ def plain_logs() -> None:
 
 
 @pytest.fixture
-def settings(servers: tuple[Server, Server]) -> Settings:
-    """An environment of its own, with few partitions, since each costs a quorum queue."""
+def partitions() -> int:
+    """Few, since each costs a quorum queue; a test that needs more chooses them as its parameter."""
+    return 1
+
+
+@pytest.fixture
+def settings(servers: tuple[Server, Server], partitions: int) -> Settings:
+    """An environment of its own."""
     unique = uuid4().hex[:8]
     return Settings(
         amqp_url=servers[0].url,
         mongodb_url=servers[1].url,
         mongodb_database=f"palabre_{unique}",
         prefix=f"{unique}.",
-        partitions=1,
+        partitions=partitions,
     )
 
 

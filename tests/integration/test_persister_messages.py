@@ -14,6 +14,7 @@ from motor.motor_asyncio import AsyncIOMotorCollection
 
 from contracts import commands, fanout
 from contracts.commands import AddMembers, RemoveMember, SendMessage, StoreProfile
+from contracts.ids import partition_of
 from contracts.message import Attachment
 from contracts.shape import now
 from services.mongo import Database, to_message
@@ -396,9 +397,19 @@ async def test_who_lost_its_partition_while_it_writes_is_fenced(
     await all_told(database, tap, conversation)
 
 
-@pytest.mark.parametrize("changed", [False, True], ids=["", "and its members change"])
+async def in_another_partition(database: Database, conversation: str, partitions: int) -> str:
+    """A conversation that is not in the partition of this one."""
+    while True:
+        other = new_id()
+        if partition_of(other, partitions) != partition_of(conversation, partitions):
+            return await store_conversation(database, conversation_id=other)
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "partitions"), [("nothing", 1), ("its members change", 1), ("another partition comes too", 2)]
+)
 async def test_what_one_stores_after_another_refused_it_is_told_though_it_dies(
-    settings: Settings, database: Database, tap: Tap, changed: bool
+    settings: Settings, database: Database, tap: Tap, meanwhile: str, partitions: int
 ) -> None:
     conversation = await store_conversation(database, {"alice": "admin", "bob": "member"})
     reached, released = asyncio.Event(), asyncio.Event()
@@ -420,14 +431,17 @@ async def test_what_one_stores_after_another_refused_it_is_told_though_it_dies(
         assert await refusal(tap, late) == "NOT_A_MEMBER"
         released.set()
         await eventually(lambda: fault.happened, poll=0.01)
-        if changed:  # after which nothing that it knew of the conversation is trusted
+        # After either of them something that it knew is no longer trusted.
+        if meanwhile == "its members change":
             await tap.publish(make_command(AddMembers, conversation_id=conversation, member_ids=["bob"]))
-            await other.acknowledged(2)
+        elif meanwhile == "another partition comes too":
+            await tap.publish(make_message(await in_another_partition(database, conversation, partitions)))
+        await other.acknowledged(1 + (meanwhile != "nothing"))
         await tap.publish(make_message(conversation, "m0"))
-        await other.acknowledged(3 if changed else 2)
+        await other.acknowledged(2 + (meanwhile != "nothing"))
     await tap.caught_up()
     assert await contents(database, conversation) == ["late", "m0"]
-    told = [event["id"] for event in tap.events if "seq" in event["data"]]
+    told = [event["id"] for event in tap.events if event["subject"] == conversation and "seq" in event["data"]]
     assert told == [f"{conversation}:{seq}" for seq in (1, 2)]
 
 
