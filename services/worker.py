@@ -16,6 +16,7 @@ from services.telemetry import heed_signals, logger
 
 M_MMAP_THRESHOLD = -3  # malloc.h
 LARGE = 128 * 1024  # bytes; where glibc begins too
+TRIM_INTERVAL = 300.0  # seconds
 
 
 async def until_stopped(
@@ -74,15 +75,24 @@ def calm_garbage_collector() -> None:
     gc.set_threshold(50_000, 20, 50)
 
 
-def give_large_blocks_back() -> None:
-    """Take what is large (a frame, a batch) from the kernel each time, and give it back at once.
+def give_memory_back(loop: asyncio.AbstractEventLoop) -> None:
+    """Take what is large (a frame, a batch) from the kernel each time, and give it back at once; and from time to time
+    what is free in the heap.
 
-    glibc does so by itself only until the first such block is freed. From then on they come from the heap, where what is
-    small and stays keeps the room of what was large (https://man7.org/linux/man-pages/man3/mallopt.3.html,
-    M_MMAP_THRESHOLD). Other C libraries do not have this call.
+    glibc does the first by itself only until the first such block is freed. From then on they come from the heap, where
+    what is small and stays keeps the room of what was large (https://man7.org/linux/man-pages/man3/mallopt.3.html,
+    M_MMAP_THRESHOLD). The second it does at the end of the heap alone, never between two blocks that are in use
+    (https://man7.org/linux/man-pages/man3/malloc_trim.3.html). Other C libraries do not have these calls.
     """
+    libc = ctypes.CDLL(None)
+
+    def trim() -> None:
+        libc.malloc_trim(0)
+        loop.call_later(TRIM_INTERVAL, trim)
+
     with suppress(AttributeError):
-        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE)
+        libc.mallopt(M_MMAP_THRESHOLD, LARGE)
+        loop.call_later(TRIM_INTERVAL, trim)
 
 
 def run(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
@@ -102,7 +112,7 @@ def run(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
             loop.add_signal_handler(number, stop_now, number.name)
         heed_signals()
         calm_garbage_collector()
-        give_large_blocks_back()
+        give_memory_back(loop)
         await main(stop)
 
     uvloop.run(body())

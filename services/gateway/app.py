@@ -41,7 +41,7 @@ from services.gateway.webhooks import Webhooks
 from services.gateway.websocket import admit, come_back_later
 from services.gateway.wire import DOOR
 from services.telemetry import logger, start_logging
-from services.worker import calm_garbage_collector, give_large_blocks_back, serve_health
+from services.worker import calm_garbage_collector, give_memory_back, serve_health
 
 HOUSEKEEPING = 1.0  # seconds
 
@@ -96,7 +96,7 @@ def create_app(settings: Settings) -> FastAPI:
         for task in work:
             task.add_done_callback(partial(_died, app))
         calm_garbage_collector()
-        give_large_blocks_back()
+        give_memory_back(asyncio.get_running_loop())
         try:
             yield {
                 DOOR: partial(admit, gateway),
