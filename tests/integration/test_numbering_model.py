@@ -83,7 +83,7 @@ class Numbering(RuleBasedStateMachine):
 
     @rule(persister=st.integers(0, PERSISTERS - 1))
     def take_over(self, persister: int) -> None:
-        self.rooms[persister].clear()
+        self.rooms[persister].clear(lambda conversation: True)
 
     @precondition(lambda self: len(self.commands) > 1)
     @rule()
