@@ -62,7 +62,7 @@ class Consumer:
         self._inbox = inbox
         self._failures: dict[str, int] = {}
         self._rooms = Rooms()
-        self._channels: dict[int, Channel] = {}  # by which each partition came last
+        self._channels: set[Channel] = set()
         self._stopping = False
         self._turn = asyncio.Lock()  # held while a batch is handled
         self._activity = Activity(database)
@@ -117,17 +117,16 @@ class Consumer:
 
     def _trust(self, deliveries: Sequence[Delivery]) -> None:
         """A partition that comes over a new channel may have been with somebody else meanwhile."""
-        anew = set()
-        for delivery in deliveries:
-            key = delivery.routing_key.rpartition(".")[2]
-            partition = int(key) if key.isdecimal() else None  # what is no command may come by any key
-            if partition is None or self._channels.get(partition) is not delivery.channel:
-                anew.add(partition)
-            if partition is not None:
-                self._channels[partition] = delivery.channel
+        keys = {delivery.channel: delivery.routing_key for delivery in deliveries}
+        anew = keys.keys() - self._channels
         if anew:
+            self._channels = {channel for channel in self._channels | anew if channel.is_open}
+            names = {keys[channel].rpartition(".")[2] for channel in anew}
+            # What is sent to the queue itself has a key that ends so, too; by any other it may be of any partition.
+            unknown = not all(name.isdecimal() for name in names)
+            numbers = {int(name) for name in names if name.isdecimal()}
             partitions = self._settings.partitions
-            self._rooms.clear(lambda conversation: None in anew or partition_of(conversation, partitions) in anew)
+            self._rooms.clear(lambda conversation: unknown or partition_of(conversation, partitions) in numbers)
 
     async def _handle(self, run: Run) -> None:
         """All commands of these deliveries, in order, until they are done or somebody else has them."""
