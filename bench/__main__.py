@@ -28,7 +28,7 @@ from bench.report import Result, heading, keep, memory, show, summary
 from bench.scale.__main__ import main as scale
 from bench.search import search
 from bench.target import BenchError, Target, allow_many_sockets, from_urls, read_state
-from deploy.local.process import StartError
+from deploy.local.process import StartError, interrupted_by_sigterm
 
 LONGEST = 300.0  # seconds that one measurement may take in all, but for what it puts into the database before
 SLOWEST_SEEDING = 5000  # documents a second
@@ -209,6 +209,7 @@ def main(
         profile_too,
         report,
     )
+    interrupted_by_sigterm()
     try:
         allow_many_sockets()
         faultless = uvloop.run(_run(options, url, state))

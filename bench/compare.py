@@ -18,7 +18,7 @@ from bench.idle import MEMORY, idle
 from bench.peers import node
 from bench.report import Result, comparison, heading
 from bench.target import BenchError, Target, allow_many_sockets
-from deploy.local.process import StartError
+from deploy.local.process import StartError, interrupted_by_sigterm
 
 LONGEST = 120.0  # seconds that one measurement may take in all
 
@@ -76,6 +76,7 @@ def main(
         What.history: [lambda target: pages(target, messages)],
     }
     chosen = [load for name, some in loads.items() if not what or name in what for load in some]
+    interrupted_by_sigterm()
     try:
         allow_many_sockets()
         faultless = uvloop.run(_run(chosen, rounds))

@@ -152,6 +152,11 @@ def port_is_free(port: int, host: str = "127.0.0.1") -> bool:
 _given: set[int] = set()  # by this process: a port stays free until its server listens
 
 
+def interrupted_by_sigterm() -> None:
+    """SIGTERM is to us what Ctrl-C is: asyncio cancels what runs, which stops all that it has started."""
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+
+
 def free_port(host: str = "127.0.0.1") -> int:
     for _ in range(1000):
         port = random.choice(PORTS)  # noqa: S311  (so that two of us rarely choose the same; nothing secret)

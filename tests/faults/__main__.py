@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from deploy.local.process import StartError
+from deploy.local.process import StartError, interrupted_by_sigterm
 from deploy.local.servers import rabbitmq
 from tests.faults import replica_set, stopped_readers
 from tests.faults.performance import Performance
@@ -115,6 +115,7 @@ def say(text: str) -> None:
 
 
 if __name__ == "__main__":
+    interrupted_by_sigterm()
     try:
         app()
     except StartError as failure:

@@ -20,6 +20,7 @@ from tempfile import TemporaryDirectory
 
 import httpx
 
+from deploy.local.process import interrupted_by_sigterm
 from deploy.local.servers import mongodb, rabbitmq
 from tests.hostile.fuzzed_frames import Frames, Made, World
 from tests.support.chat_client import Rest
@@ -287,5 +288,6 @@ if __name__ == "__main__":
     parser.add_argument("--calls", type=int, help="in place of frames: so many calls of each operation over REST")
     parser.add_argument("--seed", type=int, default=random.randrange(2**32))
     arguments = parser.parse_args()
+    interrupted_by_sigterm()
     work = run_calls(arguments.calls, arguments.seed) if arguments.calls else run(arguments.frames, arguments.seed)
     sys.exit(0 if asyncio.run(work) else 1)
