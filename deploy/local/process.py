@@ -153,7 +153,11 @@ _given: set[int] = set()  # by this process: a port stays free until its server 
 
 
 def interrupted_by_sigterm() -> None:
-    """SIGTERM is to us what Ctrl-C is: asyncio cancels what runs, which stops all that it has started."""
+    """SIGTERM is to us what Ctrl-C is: asyncio cancels what runs, which stops all that it has started.
+
+    Also where a shell has put us into the background, and lets us ignore SIGINT.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
 
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 PROGRAM = """
-import asyncio, uvloop
+import asyncio, signal, uvloop
 from deploy.local.process import interrupted_by_sigterm
 
 async def main():
@@ -17,6 +17,7 @@ async def main():
     finally:
         print("stopped in order", flush=True)
 
+signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell lets those in the background
 interrupted_by_sigterm()
 {runner}.run(main())
 """
