@@ -96,6 +96,11 @@ class Told:
         """The connection is gone."""
         for conversation_id in list(self._since):
             self.stop(conversation_id)
+        self._tell = _no_longer  # what it was refers back to us
+
+
+def _no_longer(conversation_id: str, active: bool) -> None:
+    """Nobody is told."""
 
 
 class Rounds:

@@ -255,7 +255,7 @@ class Wire(WebSocketsSansIOProtocol):
     def is_open(self) -> bool:
         """Whether frames can be written."""
         # Its state, too: the end may have come with what is handled just now.
-        return self.conn.state is State.OPEN and not self.close_sent and not self.transport.is_closing()
+        return not self.close_sent and self.conn.state is State.OPEN and not self.transport.is_closing()
 
     def write(self, frames: Sequence[bytes]) -> None:
         """Write prepared frames."""
@@ -291,20 +291,19 @@ class Wire(WebSocketsSansIOProtocol):
         A peer that itself sends more than `CONTROLS` pings and pongs in an interval is closed with `flood_code`.
         """
         self._flood_code = flood_code
+        self._beat = self.loop.call_later(interval, self._next_beat, interval, lost_code)
 
-        def beat() -> None:
-            if not self.is_open:
-                return
-            self._controls = 0
-            if self._unanswered >= 2:
-                self.close(lost_code, "no heartbeat")
-                return
-            self._unanswered += 1
-            self.conn.send_ping(b"")
-            self.transport.write(b"".join(self.conn.data_to_send()))
-            self._beat = self.loop.call_later(interval, beat)
-
-        self._beat = self.loop.call_later(interval, beat)
+    def _next_beat(self, interval: float, lost_code: int) -> None:
+        if not self.is_open:
+            return
+        self._controls = 0
+        if self._unanswered >= 2:
+            self.close(lost_code, "no heartbeat")
+            return
+        self._unanswered += 1
+        self.conn.send_ping(b"")
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self._beat = self.loop.call_later(interval, self._next_beat, interval, lost_code)
 
     def handle_ping(self) -> None:
         """Answer, but not a flood: whoever reads no pongs needs none, and nobody needs a thousand."""
@@ -334,6 +333,16 @@ class Wire(WebSocketsSansIOProtocol):
         if self._beat is not None:
             self._beat.cancel()
         super().connection_lost(exc)
+        if self._receiver is not None:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Each of these refers back to us or to itself. The garbage collector, which looks seldom among what has lived
+        long, need not be waited for."""
+        self.close_sent = True  # so nothing of it is asked for any more
+        self.conn.parser.close()
+        self.conn.parser_exc = None
+        del self._receiver, self.queue, self.conn
 
 
 def _header_size(frame: bytes) -> int:

@@ -1,8 +1,16 @@
 """What remains in a gateway of connections that end in the middle of something."""
 
+import gc
+from collections import Counter
+
 import pytest
+from websockets.server import ServerProtocol
 
 from services.gateway import app as gateway_app
+from services.gateway.outbox import Outbox
+from services.gateway.peer import Peer
+from services.gateway.session import Session
+from services.gateway.wire import Wire
 from services.mongo import Database
 from services.persister.settings import Settings
 from tests.support.builders import store_conversation
@@ -39,3 +47,47 @@ async def test_nothing_remains_of_a_connection_that_ended_while_it_joined(
             assert [member.user_id for member in hub.rooms[conversation].members] == ["bob"]
         await eventually(lambda: not gateway.parts.sockets)
         assert (hub.rooms, hub.connections, hub.users) == ({}, {}, {})
+
+
+@pytest.mark.parametrize("end", ["client", "network", "gateway", "protocol"])
+async def test_the_memory_of_a_connection_is_free_as_it_ends(
+    settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    """Nobody looks for cycles among what has lived long: what holds itself by way of others would stay for ever."""
+    monkeypatch.setattr(gateway_app, "start_logging", lambda *_: None)
+    monkeypatch.setattr(gateway_app, "calm_garbage_collector", lambda: None)
+    conversation = await store_conversation(database, {"alice": "member"})
+    gateway_settings = gateway_beside(settings, auth_dev=True)
+    async with Persister(settings, database), InProcessGateway(gateway_settings) as gateway, Rest(gateway.url) as rest:
+        token = await rest.token("alice", "alice")
+        gc.collect()
+        gc.disable()
+        try:
+            async with ChatClient.connect(gateway.ws, token) as alice:
+                await alice.join(conversation)
+                await alice.send(conversation, "hello")
+                await alice.post({"type": "typing_start", "conversationId": conversation})
+                await alice.ping()
+                assert set(connections()) == {Peer, Session, Outbox, Wire, ServerProtocol}
+                match end:
+                    case "network":
+                        alice.drop()
+                    case "gateway":
+                        gateway.peer("alice").close(4000, "test")
+                    case "protocol":
+                        alice.garble()
+            await eventually(lambda: not gateway.parts.sockets)
+            await eventually(nothing_left)
+        finally:
+            gc.enable()
+
+
+def nothing_left() -> None:
+    """Of any connection."""
+    assert connections() == {}
+
+
+def connections() -> dict[type, int]:
+    """How many of the parts of a connection there are, whether anybody still has use of them or not."""
+    kinds = (Peer, Session, Outbox, Wire, ServerProtocol)
+    return Counter(type(thing) for thing in gc.get_objects() if isinstance(thing, kinds))

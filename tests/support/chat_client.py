@@ -208,6 +208,10 @@ class ChatClient:
         """Break the TCP connection without a word, as a lost network does."""
         self._socket.transport.abort()
 
+    def garble(self) -> None:
+        """Send what no frame begins with."""
+        self._socket.transport.write(b"\xff\xff")
+
     # ------------------------------------------------------------------------------------------- awaiting
 
     async def expect(self, type: str, timeout: float = TIMEOUT, **fields: Any) -> Frame:
