@@ -3,6 +3,7 @@
 The promises are those of docs/protocol.md. Each `Defect` names the one that was broken, and tells the smallest story of it.
 """
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -191,6 +192,8 @@ def _new(
     for absence in absences.get((line.conversation, person), ()):
         if stored is not None and stored.at < absence.since:
             continue  # told after the removal and stored before it: so it is with two persisters
+        if line.at >= absence.ended:
+            continue  # a member again, who may read all of it: the gateway heard of neither, or only now
         if room.joined_at <= absence.left < line.seq <= absence.back:
             why = f"joined at {room.joined_at}, removed after {absence.left}"
             yield case.defect("uninvited", line.conversation, line.seq, why, person=person)
@@ -216,11 +219,13 @@ def _updated(case: Case, person: str, room: _Room | None, line: Updated) -> Iter
 
 
 class _Absence(NamedTuple):
-    """When somebody was no member: after which message they were removed, and when, and up to which one that lasted."""
+    """When somebody was no member: after which message they were removed, and when, and up to which one that lasted,
+    and until when."""
 
     left: int
     since: float
     back: int = FINAL
+    ended: float = math.inf
 
 
 def _absences(events: list[Event]) -> dict[tuple[str, str], list[_Absence]]:
@@ -239,7 +244,7 @@ def _absences(events: list[Event]) -> dict[tuple[str, str], list[_Absence]]:
             if event.kind == "member_removed" and not is_open:
                 absent.append(_Absence(heads[event.conversation], event.at))
             elif event.kind == "member_added" and is_open:
-                absent[-1] = absent[-1]._replace(back=heads[event.conversation])
+                absent[-1] = absent[-1]._replace(back=heads[event.conversation], ended=event.at)
     return found
 
 

@@ -30,13 +30,14 @@ class Joined(NamedTuple):
 
 
 class New(NamedTuple):
-    """`new_message`."""
+    """`new_message`, and when it was read, in seconds since the epoch."""
 
     conversation: str
     seq: int
     id: str
     digest: str
     change: int
+    at: float = 0.0
 
 
 class Updated(NamedTuple):

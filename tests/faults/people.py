@@ -185,7 +185,8 @@ class Person:
 
     def _new(self, message: Frame) -> None:
         conversation, seq = message["conversationId"], message["seq"]
-        self.seen.append(New(conversation, seq, message["id"], digest(message), message.get("changeSeq", 0)))
+        change = message.get("changeSeq", 0)
+        self.seen.append(New(conversation, seq, message["id"], digest(message), change, time.time()))
         self._held[conversation] = max(self._held[conversation], seq)
         recent = self._recent[conversation]
         recent.append(message["id"])

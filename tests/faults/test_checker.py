@@ -116,7 +116,9 @@ class World:
         if (person, room) not in self.out:
             return
         self.out.discard((person, room))
-        self.truth.events.append(Event(f"{room}:x{len(self.truth.events)}", "member_added", room, users=(person,)))
+        self.now += 1
+        number = f"{room}:x{len(self.truth.events)}"
+        self.truth.events.append(Event(number, "member_added", room, users=(person,), at=self.now))
 
     def end(self) -> None:
         """Whoever is a member comes once more."""
@@ -388,6 +390,25 @@ def test_who_is_given_what_was_stored_before_their_removal_was_invited_though_it
     assert [defect.rule for defect in check(world.history, world.truth)] == ["uninvited"]
 
 
+def test_who_is_a_member_again_may_be_told_what_was_said_meanwhile_and_nobody_before() -> None:
+    """A gateway that was cut off hears of neither the removal nor the return."""
+    world = World()
+    world.join("alice", "c")
+    world.remove("alice", "c")
+    seen = world.history.seen["alice"]
+    assert isinstance(seen.pop(), Removed)
+    world.send("bob", "c")
+    world.add("alice", "c")
+    message = world.messages["c"][-1]
+    line = New("c", message.seq, message.id, world.digest(message), 0, at=world.now)
+    seen.append(line)
+    world.held["alice", "c"] = message.seq
+    world.end()
+    assert check(world.history, world.truth) == []
+    seen[seen.index(line)] = line._replace(at=world.now - 0.5)
+    assert [defect.rule for defect in check(world.history, world.truth)] == ["uninvited"]
+
+
 def test_what_a_client_was_told_to_fetch_is_no_hole() -> None:
     world = World()
     for _ in range(4):
@@ -398,7 +419,7 @@ def test_what_a_client_was_told_to_fetch_is_no_hole() -> None:
     line = seen[at]
     assert isinstance(line, New)
     seen[at] = Resynced("c")
-    seen.append(Fetched(*line))
+    seen.append(Fetched(*line[:5]))
     assert check(world.history, world.truth) == []
     seen.pop()
     (defect,) = check(world.history, world.truth)
