@@ -53,6 +53,17 @@ class Member:
         return {delivery.body for delivery in batch}
 
 
+async def cut(*members: Member) -> None:
+    """Lose what they consume by, until each has a new connection."""
+    links = [member.broker.consumer for member in members]
+    lost = [link.connection for link in links]
+    for link in links:
+        link.reopen("cut by the test")
+    await eventually(
+        lambda: all(link.up.is_set() and link.connection is not old for link, old in zip(links, lost, strict=True))
+    )
+
+
 async def each_has_its_share(topology: Topology, members: Sequence[Member]) -> None:
     """Ask every queue who is served, until all are who should be."""
     shares = peers.shares(PARTITIONS, [member.name for member in members])
@@ -97,12 +108,9 @@ async def test_each_persister_has_its_share(settings: Settings, monkeypatch: pyt
         async with third.running():
             await each_has_its_share(topology, [first, second, third])
             # One is away for less than it takes to be missed.
-            second.broker.consumer.reopen("cut by the test")
-            await eventually(lambda: not second.broker.consumer.up.is_set())
+            await cut(second)
             await each_has_its_share(topology, [first, second, third])
             # All are, as when the broker was begun anew: who is back first has everything.
-            for member in (first, second, third):
-                member.broker.consumer.reopen("cut by the test")
-            await eventually(lambda: first.broker.consumer.up.is_set())
+            await cut(first, second, third)
             await each_has_its_share(topology, [first, second, third])
         await each_has_its_share(topology, [first, second])
