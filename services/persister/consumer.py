@@ -3,15 +3,16 @@
 Nothing is ever requeued, since that would change the order: a batch whose database or broker is away is tried again until
 it succeeds or the connection is gone, and then the broker delivers it again, to this process or the next in line. What
 was done twice is found by its ids, so the command queue itself is the outbox. What is told is acknowledged when its
-activity is noted too, which happens behind (`activity.py`).
+activity is noted too, which happens behind (`activity.py`), as all does that nobody waits for (`chores.py`).
 """
 
 import asyncio
 import itertools
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 
 from pydantic import ValidationError
 from tenacity import retry_if_exception, retry_if_exception_type, wait_random_exponential
@@ -37,6 +38,7 @@ from services.persister import (
 )
 from services.persister.activity import Activity
 from services.persister.away import is_away, say_away
+from services.persister.chores import Chores
 from services.persister.outcome import Outcome, refused
 from services.persister.rooms import Rooms
 from services.persister.settings import Settings
@@ -44,6 +46,7 @@ from services.persister.traces import CarryOut, Traces
 from services.telemetry import logger
 
 TOGETHER = ({"message.send"}, {"message.react"}, {"read.mark"}, {"profile.store"}, {"presence.store"})
+BEHIND = (commands.IndexMessages, commands.PurgeConversation)  # nobody waits for these
 ATTEMPTS = 5  # of one command that fails for a reason of its own
 
 
@@ -67,24 +70,28 @@ class Consumer:
         self._turn = asyncio.Lock()  # held while a batch is handled
         self._activity = Activity(database)
         self._noted: asyncio.Future[None] | None = None  # when the last activity is
-        self._told: deque[tuple[Run, asyncio.Future[None] | None]] = deque()  # and not acknowledged yet
+        self._chores = Chores()
+        # Not acknowledged yet: what is told, until its activity is noted; and chores, until they are done.
+        self._told: deque[tuple[Run, asyncio.Future[None] | None]] = deque()
         self._traces = traces
         self._do = self._do_and_tell if traces is None else traces.around(self._do_and_tell)
 
     async def run(self) -> None:
         """Handle what arrives, until cancelled or finished."""
         async with asyncio.TaskGroup() as group:
-            noting = group.create_task(self._activity.run())
+            behind = [group.create_task(part.run()) for part in (self._activity, self._chores)]
             await self._work()
-            noting.cancel()
+            for part in behind:
+                part.cancel()
 
     @asynccontextmanager
     async def at_rest(self) -> AsyncIterator[None]:
         """Between two batches, with everything acknowledged that was begun."""
         async with self._turn:
-            if self._noted is not None:
-                await self._noted
-                self._acknowledge()
+            for _, behind in list(self._told):
+                if behind is not None:
+                    await behind
+            self._acknowledge()
             yield
 
     async def finish(self) -> None:
@@ -101,16 +108,25 @@ class Consumer:
                     return  # what was not begun goes back to its place in the queue, for the next in line
                 self._trust(deliveries)
                 for run in _runs([(delivery, await self._decode(delivery)) for delivery in deliveries]):
-                    await self._handle(run)
+                    await self._begin(run)
                     if self._traces is not None:
                         self._traces.done(command for _, batch in run for command in batch)
-                    self._told.append((run, self._noted))
                     self._acknowledge()
 
+    async def _begin(self, run: Run) -> None:
+        """Handle these, but for what can be done behind."""
+        if all(isinstance(command, BEHIND) for _, batch in run for command in batch):
+            done = await self._chores.add(partial(self._handle, run, self._do_chores))
+            done.add_done_callback(self._acknowledge)
+            self._told.append((run, done))
+        else:
+            await self._handle(run, self._carry_out)
+            self._told.append((run, self._noted))
+
     def _acknowledge(self, _: object = None) -> None:
-        """Everything up to here that is told and noted."""
+        """Everything up to here that is told and noted, or done."""
         done: list[Delivery] = []
-        while self._told and ((noted := self._told[0][1]) is None or noted.done()):
+        while self._told and ((behind := self._told[0][1]) is None or behind.done()):
             run, _ = self._told.popleft()
             done += [delivery for delivery, _ in run]
         self._inbox.ack(done)
@@ -128,7 +144,7 @@ class Consumer:
             partitions = self._settings.partitions
             self._rooms.clear(lambda conversation: unknown or partition_of(conversation, partitions) in numbers)
 
-    async def _handle(self, run: Run) -> None:
+    async def _handle(self, run: Run, carry_out: Callable[[Sequence[AnyCommand]], Awaitable[None]]) -> None:
         """All commands of these deliveries, in order, until they are done or somebody else has them."""
         async for attempt in AsyncRetrying(
             retry=retry_if_exception(is_away),
@@ -136,7 +152,7 @@ class Consumer:
             before_sleep=lambda state: say_away(state.outcome.exception() if state.outcome else None),
         ):
             with attempt:
-                await self._carry_out([command for delivery, batch in run if delivery.live for command in batch])
+                await carry_out([command for delivery, batch in run if delivery.live for command in batch])
 
     async def _carry_out(self, batch: Sequence[AnyCommand]) -> None:
         """Messages together, reactions, reads and people too, anything else by itself, each told before the next begins."""
@@ -150,6 +166,11 @@ class Consumer:
             else:
                 for command in part:
                     await self._do([command], self._alone)
+
+    async def _do_chores(self, batch: Sequence[AnyCommand]) -> None:
+        """Each by itself, and outside of the traces, which are of the batch in hand."""
+        for command in batch:
+            await self._do_and_tell([command], self._alone)
 
     async def _do_and_tell(self, part: Sequence[AnyCommand], how: CarryOut) -> None:
         await self._publish(part, await how(part))

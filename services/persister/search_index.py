@@ -23,7 +23,9 @@ async def index(database: Database, command: IndexMessages) -> Outcome:
     """Write a block's entry as its messages are now; of a block that is not full or is gone there is none."""
     conversation_id, first = command.conversation_id, command.block * BLOCK + 1
     query = {"conversationId": conversation_id, "seq": {"$gte": first, "$lt": first + BLOCK}}
-    cursor = database[collections.MESSAGES.name].find(query, {"content": 1, "createdAt": 1}).sort("seq", 1)
+    fields = {"content": 1, "createdAt": 1}
+    # In one answer: by itself MongoDB gives a hundred at first.
+    cursor = database[collections.MESSAGES.name].find(query, fields, batch_size=BLOCK + 1).sort("seq", 1)
     messages = [document async for document in cursor]
     if len(messages) == BLOCK:
         words = words_in("\n".join(message["content"] for message in messages))

@@ -16,8 +16,9 @@ from motor.motor_asyncio import AsyncIOMotorClient
 from websockets.frames import Frame, Opcode
 
 from contracts import events, fanout, frames
-from contracts.commands import DeleteMessage, EditMessage, MarkRead, React, SendMessage
+from contracts.commands import DeleteMessage, EditMessage, IndexMessages, MarkRead, React, SendMessage
 from contracts.shape import now
+from contracts.words import BLOCK
 from services import mongo
 from services.amqp import Channel, Outgoing
 from services.gateway import app as gateway_app
@@ -26,6 +27,7 @@ from services.mongo import Database, Front, to_message
 from services.notifier import centre
 from services.notifier.preferences import Remembered
 from services.notifier.recipients import concerned, notifications
+from services.persister import search_index
 from services.persister.message_changes import delete, edit, react_all
 from services.persister.messages import send_all
 from services.persister.outcome import Outcome
@@ -70,6 +72,15 @@ async def sent(database: Database, rooms: Rooms, batch: Sequence[SendMessage]) -
     outcomes = await send_all(database, rooms, batch)
     rooms.mark_told({command.conversation_id for command in batch})
     return outcomes
+
+
+async def test_indexing_a_block_is_one_read_and_one_write(counted: tuple[Database, RoundTrips]) -> None:
+    database, trips = counted
+    conversation = await store_conversation(database)
+    await send_all(database, Rooms(), [make_message(conversation, f"hello {n}") for n in range(BLOCK)])
+    trips.commands.clear()
+    await search_index.index(database, make_command(IndexMessages, conversation_id=conversation, block=0))
+    assert trips.names == ["find messages", "update search"]
 
 
 @pytest.mark.parametrize("size", [1, 100, 500])

@@ -1,0 +1,32 @@
+"""What nobody waits for, as indexing words and erasing what was deleted: beside the messages, one after the other.
+
+In line with them, each would hold up every message behind it; and conversations that are talked in alike fill their blocks
+in the same moment.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+MOST = 32  # that may wait; then messages wait too, so that whoever leaves has not much to finish
+
+Chore = Callable[[], Awaitable[None]]
+
+
+class Chores:
+    """Carried out in the order of `add`."""
+
+    def __init__(self) -> None:
+        self._waiting: asyncio.Queue[tuple[Chore, asyncio.Future[None]]] = asyncio.Queue(MOST)
+
+    async def add(self, chore: Chore) -> "asyncio.Future[None]":
+        """Returns what resolves, without a result, when it is done. Waits itself while too many wait."""
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        await self._waiting.put((chore, done))
+        return done
+
+    async def run(self) -> None:
+        """Do what is added, until cancelled. What a chore raises is raised here."""
+        while True:
+            chore, done = await self._waiting.get()
+            await chore()
+            done.set_result(None)
