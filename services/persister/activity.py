@@ -17,10 +17,11 @@ from contracts import collections, fanout
 from services.mongo import Database
 from services.persister import threads
 from services.persister.away import is_away, say_away
+from services.persister.pauses import Pauses
 from services.telemetry import logger
 
 BUSY = 16  # messages in one note: then others will come at once, and are worth waiting for
-PAUSE = 0.05  # seconds from the beginning of a note until the next, while busy
+PAUSE = 0.2  # seconds from the beginning of a note until the next, while busy
 
 
 class Page:
@@ -72,8 +73,9 @@ class Page:
 class Activity:
     """Notes, one after the other."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, pauses: Pauses) -> None:
         self._database = database
+        self._pauses = pauses
         self._page = Page()  # that gathers
         self._some = asyncio.Event()
 
@@ -93,7 +95,7 @@ class Activity:
             await self._surely(page)
             page.noted.set_result(None)
             if page.messages >= BUSY:
-                await asyncio.sleep(begun + PAUSE - time.monotonic())
+                await self._pauses.pause(begun + PAUSE - time.monotonic())
 
     async def _surely(self, page: Page) -> None:
         try:

@@ -9,7 +9,6 @@ activity is noted too, which happens behind (`activity.py`), as all does that no
 import asyncio
 import itertools
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -40,9 +39,11 @@ from services.persister.activity import Activity
 from services.persister.away import is_away, say_away
 from services.persister.chores import Chores
 from services.persister.outcome import Outcome, refused
+from services.persister.pauses import Pauses
 from services.persister.rooms import Rooms
 from services.persister.settings import Settings
 from services.persister.traces import CarryOut, Traces
+from services.persister.unacknowledged import Behind, Unacknowledged
 from services.telemetry import logger
 
 TOGETHER = ({"message.send"}, {"message.react"}, {"read.mark"}, {"profile.store"}, {"presence.store"})
@@ -68,11 +69,11 @@ class Consumer:
         self._channels: set[Channel] = set()
         self._stopping = False
         self._turn = asyncio.Lock()  # held while a batch is handled
-        self._activity = Activity(database)
-        self._noted: asyncio.Future[None] | None = None  # when the last activity is
-        self._chores = Chores()
-        # Not acknowledged yet: what is told, until its activity is noted; and chores, until they are done.
-        self._told: deque[tuple[Run, asyncio.Future[None] | None]] = deque()
+        self._pauses = Pauses()
+        self._activity = Activity(database, self._pauses)
+        self._noted: Behind | None = None  # when the last activity is
+        self._chores = Chores(self._pauses)
+        self._unacknowledged = Unacknowledged(inbox)
         self._traces = traces
         self._do = self._do_and_tell if traces is None else traces.around(self._do_and_tell)
 
@@ -88,10 +89,8 @@ class Consumer:
     async def at_rest(self) -> AsyncIterator[None]:
         """Between two batches, with everything acknowledged that was begun."""
         async with self._turn:
-            for _, behind in list(self._told):
-                if behind is not None:
-                    await behind
-            self._acknowledge()
+            with self._pauses.none():
+                await self._unacknowledged.none_left()
             yield
 
     async def finish(self) -> None:
@@ -111,25 +110,17 @@ class Consumer:
                     await self._begin(run)
                     if self._traces is not None:
                         self._traces.done(command for _, batch in run for command in batch)
-                    self._acknowledge()
+                if self._unacknowledged.most > self._settings.prefetch // 2:
+                    self._pauses.end()  # before the broker sends no more
 
     async def _begin(self, run: Run) -> None:
         """Handle these, but for what can be done behind."""
         if all(isinstance(command, BEHIND) for _, batch in run for command in batch):
-            done = await self._chores.add(partial(self._handle, run, self._do_chores))
-            done.add_done_callback(self._acknowledge)
-            self._told.append((run, done))
+            behind: Behind | None = await self._chores.add(partial(self._handle, run, self._do_chores))
         else:
             await self._handle(run, self._carry_out)
-            self._told.append((run, self._noted))
-
-    def _acknowledge(self, _: object = None) -> None:
-        """Everything up to here that is told and noted, or done."""
-        done: list[Delivery] = []
-        while self._told and ((behind := self._told[0][1]) is None or behind.done()):
-            run, _ = self._told.popleft()
-            done += [delivery for delivery, _ in run]
-        self._inbox.ack(done)
+            behind = self._noted
+        self._unacknowledged.add([delivery for delivery, _ in run], behind)
 
     def _trust(self, deliveries: Sequence[Delivery]) -> None:
         """A partition that comes over a new channel may have been with somebody else meanwhile."""
@@ -337,7 +328,6 @@ class Consumer:
         created = [item for item in items if isinstance(item, fanout.MessageCreated)]
         if created:
             self._noted = self._activity.add(created)
-            self._noted.add_done_callback(self._acknowledge)
         await self._broker.publish_all(outgoing)
         metrics.PUBLISH.observe(time.perf_counter() - started)
 

@@ -243,7 +243,7 @@ def _repeated(command: SendMessage, document: dict[str, Any]) -> Outcome:
 def _created(command: SendMessage, document: dict[str, Any]) -> Outcome:
     conversation_id, seq, created_at = document["conversationId"], document["seq"], document["createdAt"]
     body = encode_message(document)
-    item = fanout.MessageCreated.model_construct(  # all of it comes from shapes that were checked
+    item = fanout.MessageCreated(
         conversation_id=conversation_id,
         seq=seq,
         message_id=document["_id"],

@@ -497,8 +497,7 @@ async def test_a_death_at_any_step_of_erasing_leaves_nothing(settings: Settings,
             await tap.publish(expired(make_command(PurgeConversation, conversation_id=cid)))
             died = await persister.acknowledged_or_faulty(before + 3)
             await persister.kill()
-            for _ in range(3):  # each part asks for the next, which stands behind what we wait for
-                await tap.all_handled()
+            await following.all_done(tap, parts=3)
             assert await database.messages.count_documents({"conversationId": cid}) == 0
             if not died:
                 assert at > 8, "erasing in parts takes several steps"

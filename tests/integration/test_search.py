@@ -168,10 +168,9 @@ async def test_a_snippet_shows_the_place_and_counts_as_browsers_do(database: Dat
 
 async def test_the_last_message_of_a_block_has_it_indexed(settings: Settings, database: Database, tap: Tap) -> None:
     cid = await store_conversation(database)
-    async with Persister(settings, database):
+    async with Persister(settings, database) as persister:
         await tap.publish(*(make_message(cid, f"hello {n}") for n in range(1, BLOCK + 3)))
-        await tap.all_handled()
-        await tap.all_handled()  # behind what the first brought about
+        await persister.all_done(tap)
     (entry,) = [entry async for entry in database.search.find()]
     assert (entry["conversationId"], entry["block"], entry["words"].split()[-1]) == (cid, 0, "hello")
     assert await found(database, f"hello {BLOCK}") == [f"hello {BLOCK}"]
@@ -190,9 +189,8 @@ async def test_a_death_at_any_step_of_indexing_leaves_nothing_out(
             await tap.publish(make_message(cid, "the last one"))
             died = await persister.acknowledged_or_faulty(2)
         if died:
-            async with Persister(settings, database):
-                await tap.all_handled()
-                await tap.all_handled()
+            async with Persister(settings, database) as following:
+                await following.all_done(tap)
         assert await database.search.count_documents({"conversationId": cid}) == 1, at
         assert await found(database, "last", conversation_id=cid) == ["the last one"]
         if not died:

@@ -14,6 +14,7 @@ from services.persister.settings import Settings
 from tests.support.builders import new_id
 from tests.support.eventually import eventually
 from tests.support.faults import Fault, Instead, WatchedBroker, watched
+from tests.support.tap import Tap
 
 
 async def note(database: Database, outcomes: Iterable[Outcome]) -> None:
@@ -93,6 +94,13 @@ class Persister:
         """Until this many deliveries were handled, or the fault has happened; whether it has."""
         await eventually(lambda: self.inbox.acked >= count or self.fault.happened, poll=0.002)
         return self.fault.happened
+
+    async def all_done(self, tap: Tap, parts: int = 2) -> None:
+        """Until it has handled all that was published before, chores too; each part of these asks for the next."""
+        for _ in range(parts):
+            await tap.all_handled()
+            async with self.consumer.at_rest():
+                pass
 
     def drop(self) -> None:
         """Lose both connections."""

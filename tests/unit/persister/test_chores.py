@@ -6,12 +6,13 @@ import pytest
 
 from services.persister import chores
 from services.persister.chores import Chores
+from services.persister.pauses import Pauses
 from tests.support.eventually import eventually
 
 
 async def test_they_are_done_one_after_the_other() -> None:
     done: list[str] = []
-    todo = Chores()
+    todo = Chores(Pauses())
 
     async def chore(name: str) -> None:
         done.append(f"{name} begun")
@@ -29,9 +30,54 @@ async def test_they_are_done_one_after_the_other() -> None:
         running.cancel()
 
 
+async def test_between_them_is_a_pause_that_can_be_cut_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chores, "PAUSE", 1_000_000.0)  # of which none ends by itself
+    pauses = Pauses()
+    todo, done = Chores(pauses), 0
+
+    async def chore() -> None:
+        nonlocal done
+        await asyncio.sleep(0.001)
+        done += 1
+
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(todo.run())
+        for _ in range(4):
+            await todo.add(chore)
+        await eventually(lambda: done == 1)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert done == 1
+        pauses.end()
+        await eventually(lambda: done == 2)
+        with pauses.none():
+            await eventually(lambda: done == 4)
+        running.cancel()
+
+
+async def test_there_is_no_pause_while_many_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chores, "PAUSE", 1_000_000.0)
+    todo, done = Chores(Pauses()), 0
+
+    async def chore() -> None:
+        nonlocal done
+        await asyncio.sleep(0.001)
+        done += 1
+
+    for _ in range(chores.MANY + 3):
+        await todo.add(chore)
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(todo.run())
+        await eventually(lambda: done == 4)  # from then on too few wait
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert done == 4
+        running.cancel()
+
+
 async def test_whoever_adds_too_many_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chores, "MOST", 2)
-    todo, may, added = Chores(), asyncio.Event(), 0
+    todo, may, added = Chores(Pauses()), asyncio.Event(), 0
 
     async def chore() -> None:
         await may.wait()
@@ -55,7 +101,7 @@ async def test_whoever_adds_too_many_waits(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 async def test_what_a_chore_raises_is_not_lost() -> None:
-    todo = Chores()
+    todo = Chores(Pauses())
 
     async def broken() -> None:
         raise ZeroDivisionError
