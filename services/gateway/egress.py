@@ -156,7 +156,8 @@ class Egress:
                     )
                     return here or self._ingress.awaits([str(header.get("commandId"))])
                 case "notification":
-                    return not self.hub.users.keys().isdisjoint(header.get("unread", ()))
+                    conversation = header.get("conversationId")
+                    return any(conversation not in c.joined for c in self.hub.of(header.get("unread", ())))
                 case "preferences.changed":
                     return False
         except TypeError:

@@ -180,6 +180,29 @@ async def test_an_event_without_a_member_here_touches_no_message(monkeypatch: py
     assert (touched.count, sum(tasks.values()), len(egress.hub.rooms)) == (0, 0, 0)
 
 
+@pytest.mark.parametrize("joined", [True, False])
+async def test_a_notification_is_read_where_somebody_has_not_joined(
+    joined: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker = cast(Broker, FakeBroker())
+    settings = Settings(auth_dev=True)
+    egress = Egress(settings, broker, cast(History, None), Ingress(settings, broker, "g"))
+    ends: list[Any] = []
+    member = Member("m", Turn(ends.append))
+    egress.hub.add(member)
+    if joined:
+        egress.hub.begin_join(member, "c")
+        assert egress.hub.finish_join(member, "c", 0, 0) is Join.DONE
+    read = Calls()
+    monkeypatch.setattr(Egress, "_notify", read.of(Egress._notify))
+    egress._read(
+        fanout.pack([(fanout.Notification(id="n", conversation_id="c", unread={"m": 1, "other": 1}), b'{"a":1}')])
+    )
+    for end in ends:
+        end()
+    assert (read.count, len(member.socket.frames)) == ((0, 0) if joined else (1, 1))
+
+
 async def test_who_is_here_is_encoded_once_for_all_who_join_in_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
     hub, people, ends = room_of(50)
     broker = cast(Broker, FakeBroker())
