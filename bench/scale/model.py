@@ -19,7 +19,7 @@ from services.gateway.typing import ROUND
 US = 1e-6
 PING = 30.0  # seconds between two heartbeats of a socket
 RENEWED = 22.5  # seconds, in the mean, after which a gateway says again that somebody is there
-NOTIFIER_ROUNDS = 40.0  # a second, each of which tells all gateways in one AMQP message
+NOTIFIER_ROUNDS = 10.0  # a second, each of which tells all gateways in one AMQP message
 GATEWAY_ROUND = 0.02  # seconds that commands wait for others, to share an AMQP message with those of their partition
 PIECE = 3000  # bytes of an AMQP message whose delivery was measured
 COPIES = 3  # of everything in RabbitMQ and MongoDB

@@ -80,9 +80,13 @@ def ordinary(told: Iterable[Concerned], up_to: int) -> dict[Key, list[News]]:
     for one in told:
         message = one.message
         if message is not None and has_entries(one, up_to):
+            alike: dict[int, News] = {}  # by how far somebody has read: in a conversation, many are equally far
             for user, read in one.others.items():
                 if message.seq > read:
-                    news = News(one.event.id, message.seq, message.id, message.created_at, read)
+                    news = alike.get(read)
+                    if news is None:
+                        news = News(one.event.id, message.seq, message.id, message.created_at, read)
+                        alike[read] = news
                     found.setdefault(Key(user, one.conversation_id, "message"), []).append(news)
     return found
 

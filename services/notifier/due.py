@@ -7,6 +7,7 @@ the newest message of its conversation, and the next thing from there is told a 
 mentions its person.
 """
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -29,6 +30,8 @@ from services.notifier.settings import Settings
 
 # It is late anyway. What is handled together folds into one entry for a person and conversation, and reads members once.
 PACE = Pace(prefetch=200, batch_size=5000, linger=1.0)
+PORTION = 200  # events, about, that are handled at once
+SPREAD = 0.4  # seconds over which the portions of what is handled together are spread
 LATER = 60  # seconds until it is looked at again
 LAST_LOOK = f"{topology.LOOK}.{LATER}"
 FOLDED = 200  # messages of a conversation, at most, that one delivery stands for
@@ -73,7 +76,14 @@ class SecondLook:
         self._ledger = Ledger(database, settings.notify_until)
 
     async def handle(self, came: Sequence[Came]) -> None:
-        """Keep, and tell."""
+        """Keep, and tell: in portions with pauses between them, since a second's events are much work at once."""
+        portions = _portions(came)
+        for number, portion in enumerate(portions, 1):
+            await self._handle(portion)
+            if number < len(portions):
+                await asyncio.sleep(SPREAD / len(portions))
+
+    async def _handle(self, came: Sequence[Came]) -> None:
         told = await concerned(self._database, self._preferences, [event for event, _ in came])
         news = centre.ordinary(told, self._settings.entries_up_to)
         await centre.note(self._database, news, self._settings.keep_notifications)
@@ -225,6 +235,19 @@ class SecondLook:
         if not again:
             return []
         return [waiting.later(self._broker.topology, topology.LOOK, lines.pack(again), LATER)]
+
+
+def _portions(came: Sequence[Came]) -> list[list[Came]]:
+    """The events of each conversation in one portion, in their order; small conversations share one."""
+    of: dict[str, list[Came]] = {}
+    for one in came:
+        of.setdefault(one.event.subject, []).append(one)
+    portions: list[list[Came]] = []
+    for some in of.values():
+        if not portions or len(portions[-1]) + len(some) > PORTION:
+            portions.append([])
+        portions[-1] += some
+    return portions
 
 
 def _unread(one: Concerned) -> set[str]:

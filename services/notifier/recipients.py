@@ -9,7 +9,7 @@ from typing import NamedTuple
 from contracts import collections, events, fanout, frames
 from contracts.conversation import ConversationType
 from contracts.message import Message
-from contracts.notifying import Level
+from contracts.notifying import Kind, Level
 from services.mongo import Database
 from services.notifier.preferences import UNCHANGED, Remembered
 
@@ -127,22 +127,28 @@ def notifications(concerned: Iterable[Concerned], preview_length: int) -> list[t
 
 
 def _notifications(one: Concerned, preview_length: int) -> Iterator[tuple[fanout.Item, bytes]]:
-    notice = frames.Notice(kind="added", conversation_id=one.conversation_id, conversation_name=one.room.name)
     message = one.message
     if message is None:
+        notice = frames.Notice(kind="added", conversation_id=one.conversation_id, conversation_name=one.room.name)
         yield from _chunked(one.event.id, notice, dict.fromkeys(one.named, 0))
         return
-    about = {
-        "message_id": message.id,
-        "seq": message.seq,
-        "sender_name": message.sender_name,
-        "preview": message.content[:preview_length] or None,
-    }
     if one.named:
-        mention = notice.model_copy(update={"kind": "mention", **about})
-        yield from _chunked(f"{one.event.id}/mention", mention, _unread(message, one.named))
-    yield from _chunked(
-        one.event.id, notice.model_copy(update={"kind": "message", **about}), _unread(message, one.others)
+        notice = _notice("mention", one, message, preview_length)
+        yield from _chunked(f"{one.event.id}/mention", notice, _unread(message, one.named))
+    if one.others:
+        notice = _notice("message", one, message, preview_length)
+        yield from _chunked(one.event.id, notice, _unread(message, one.others))
+
+
+def _notice(kind: Kind, one: Concerned, message: Message, preview_length: int) -> frames.Notice:
+    return frames.Notice(
+        kind=kind,
+        conversation_id=one.conversation_id,
+        conversation_name=one.room.name,
+        message_id=message.id,
+        seq=message.seq,
+        sender_name=message.sender_name,
+        preview=message.content[:preview_length] or None,
     )
 
 

@@ -19,7 +19,7 @@ class Settings(WorkerSettings):
     )
     batch_size: Annotated[int, Field(ge=1, le=5000)] = Field(500, description="events that are looked up together")
     linger: float = Field(
-        0.025,
+        0.1,
         ge=0,
         le=1,
         description="seconds that events wait for others, to be looked up together, while there are many",

@@ -241,6 +241,20 @@ async def test_a_burst_is_told_once_up_to_the_newest(look: Settings, database: D
     assert await waiting(tap) == 0
 
 
+async def test_much_at_once_is_looked_at_in_portions_and_each_is_told_once(
+    look: Settings, database: Database, tap: Tap, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(due, "PORTION", 4)
+    cids = [await store_conversation(database, TWO) for _ in range(5)]
+    events = [await write(database, cid, seq) for seq in range(1, 4) for cid in cids]
+    deliveries = await told(look, database, tap, *events)
+    expected = {(f"{cid}:3:bob", 3) for cid in cids}
+    assert {(delivery.id, delivery.count) for delivery in deliveries} == expected
+    assert len(deliveries) == len(cids), "what is of one conversation stays together"
+    for cid in cids:
+        assert await entries(database, cid) == [("bob", "message", 3, 3)]
+
+
 async def test_what_follows_waits_a_while_unless_it_mentions_somebody(
     look: Settings, database: Database, tap: Tap
 ) -> None:
