@@ -28,6 +28,9 @@ vm_memory_high_watermark.relative = 0.4
 # The write-ahead log of quorum queues is kept in memory too: 64 MiB instead of 512.
 raft.wal_max_size_bytes = 67108864
 """
+# Its schedulers share the cores with everybody: where each has less to do than a core could, waking each other is a fifth
+# of their work, and they must not wait by spinning (https://www.rabbitmq.com/docs/runtime#scheduling, #busy-waiting).
+SCHEDULERS = max(1, (os.cpu_count() or 1) // 2)
 ADVANCED = Path(__file__).parents[1] / "rabbitmq" / "advanced.config"  # what rabbitmq.conf has no names for
 
 
@@ -123,10 +126,9 @@ class RabbitMQ:
             # With input "allowed" the start script becomes the server instead of guarding it, so that the pid
             # we know is the server's; -noinput then takes the Erlang shell away again.
             "RABBITMQ_ALLOW_INPUT": "1",
-            # Its schedulers share the cores with everybody, so they must not wait by spinning
-            # (https://www.rabbitmq.com/docs/runtime#busy-waiting).
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": (
-                "-noinput -kernel inet_dist_use_interface {127,0,0,1} +sbwt none +sbwtdcpu none +sbwtdio none"
+                "-noinput -kernel inet_dist_use_interface {127,0,0,1} "
+                f"+S {SCHEDULERS}:{SCHEDULERS} +SDio {2 * SCHEDULERS} +sbwt none +sbwtdcpu none +sbwtdio none"
             ),
         }
 
