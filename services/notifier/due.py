@@ -31,7 +31,7 @@ from services.notifier.settings import Settings
 # It is late anyway. What is handled together folds into one entry for a person and conversation, and reads members once.
 PACE = Pace(prefetch=200, batch_size=5000, linger=1.0)
 PORTION = 200  # events, about, that are handled at once
-SPREAD = 0.4  # seconds over which the portions of what is handled together are spread
+SPREAD = 0.8  # seconds over which the portions of what is handled together are spread
 LATER = 60  # seconds until it is looked at again
 LAST_LOOK = f"{topology.LOOK}.{LATER}"
 FOLDED = 200  # messages of a conversation, at most, that one delivery stands for
@@ -78,9 +78,10 @@ class SecondLook:
     async def handle(self, came: Sequence[Came]) -> None:
         """Keep, and tell: in portions with pauses between them, since a second's events are much work at once."""
         portions = _portions(came)
+        full = len(came) == PACE.batch_size  # so there are others behind it
         for number, portion in enumerate(portions, 1):
             await self._handle(portion)
-            if number < len(portions):
+            if number < len(portions) and not full:
                 await asyncio.sleep(SPREAD / len(portions))
 
     async def _handle(self, came: Sequence[Came]) -> None:

@@ -12,7 +12,7 @@ from services.persister.pauses import Pauses
 
 MOST = 32  # that may wait; then messages wait too, so that whoever leaves has not much to finish
 MANY = MOST // 2  # from then on there is no pause
-PAUSE = 4.0  # times what a chore took
+PAUSE = 9.0  # times what a chore took
 
 Chore = Callable[[], Awaitable[None]]
 
