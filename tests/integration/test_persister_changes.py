@@ -54,11 +54,10 @@ def react(message: SendMessage, emoji: str, actor: str = "alice", present: bool 
 
 async def carry_out(settings: Settings, database: Database, tap: Tap, *batch: AnyCommand) -> None:
     """Each in an AMQP message of its own, and what they bring about."""
-    async with Persister(settings, database):
+    async with Persister(settings, database) as persister:
         for command in batch:
             await tap.publish(command)
-        for _ in range(2):
-            await tap.all_handled()
+        await persister.all_done(tap)
 
 
 async def stored(database: Database, command: SendMessage) -> dict[str, Any]:
