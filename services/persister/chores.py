@@ -13,6 +13,7 @@ from services.persister.pauses import Pauses
 MOST = 32  # that may wait; then messages wait too, so that whoever leaves has not much to finish
 MANY = MOST // 2  # from then on there is no pause
 PAUSE = 9.0  # times what a chore took
+LONGEST = 0.5  # seconds of a pause: what was tried again while MongoDB was away took long, and was no work
 
 Chore = Callable[[], Awaitable[None]]
 
@@ -38,4 +39,4 @@ class Chores:
             await chore()
             done.set_result(None)
             if self._waiting.qsize() < MANY:
-                await self._pauses.pause(PAUSE * (time.monotonic() - begun))
+                await self._pauses.pause(min(PAUSE * (time.monotonic() - begun), LONGEST))

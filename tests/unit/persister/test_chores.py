@@ -31,7 +31,8 @@ async def test_they_are_done_one_after_the_other() -> None:
 
 
 async def test_between_them_is_a_pause_that_can_be_cut_short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chores, "PAUSE", 1_000_000.0)  # of which none ends by itself
+    for name in ("PAUSE", "LONGEST"):
+        monkeypatch.setattr(chores, name, 1_000_000.0)  # so that none ends by itself
     pauses = Pauses()
     todo, done = Chores(pauses), 0
 
@@ -55,8 +56,26 @@ async def test_between_them_is_a_pause_that_can_be_cut_short(monkeypatch: pytest
         running.cancel()
 
 
-async def test_there_is_no_pause_while_many_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_pause_after_what_took_long_is_not_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chores, "PAUSE", 1_000_000.0)
+    monkeypatch.setattr(chores, "LONGEST", 0.001)
+    todo = Chores(Pauses())
+
+    async def chore() -> None:
+        await asyncio.sleep(0.001)
+
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(todo.run())
+        for _ in range(3):
+            last = await todo.add(chore)
+        async with asyncio.timeout(10):
+            await last
+        running.cancel()
+
+
+async def test_there_is_no_pause_while_many_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PAUSE", "LONGEST"):
+        monkeypatch.setattr(chores, name, 1_000_000.0)
     todo, done = Chores(Pauses()), 0
 
     async def chore() -> None:
