@@ -127,21 +127,22 @@ NOTIFICATION_SETTINGS = Collection(
     (Index("user_conversation", (("userId", 1), ("conversationId", 1)), unique=True),),
 )
 
-# What people were told, or would be if they looked: the notification centre. `open` until it is marked as read by itself;
-# having read the conversation shows in the membership.
+# The notification centre: what goes on, and what people have read of it. `groups`: people whose entries are alike, of
+# ordinary messages all of a conversation in one document. Having read the conversation shows in the membership.
+UNREAD = Collection(
+    "unread",
+    "notifier",
+    (
+        Index("people", (("groups.people", 1),)),
+        Index("expires", (("expiresAt", 1),), expires=True),
+    ),
+)
+# Entries that have ended, each for all who had it.
 NOTIFICATIONS = Collection(
     "notifications",
     "notifier",
     (
-        Index("user_at", (("userId", 1), ("at", -1), ("_id", -1))),
-        # One that goes on for each kind: later ones fold into it.
-        Index(
-            "user_conversation_kind_open",
-            (("userId", 1), ("conversationId", 1), ("kind", 1)),
-            unique=True,
-            only={"open": True},
-        ),
-        Index("user_conversation_kind_seq", (("userId", 1), ("conversationId", 1), ("kind", 1), ("seq", 1))),
+        Index("people_at", (("people", 1), ("at", -1), ("entry", -1))),
         Index("expires", (("expiresAt", 1),), expires=True),
     ),
 )
@@ -190,6 +191,7 @@ COLLECTIONS = (
     SEARCH,
     PUSH_SUBSCRIPTIONS,
     NOTIFICATION_SETTINGS,
+    UNREAD,
     NOTIFICATIONS,
     DELIVERIES,
     EMAILS,

@@ -1,7 +1,8 @@
 """What the notifier keeps for people, as this gateway reads it.
 
 An entry of the notification centre holds no words and does not say whether its conversation was read: both are read with
-it, as they are now.
+it, as they are now. Entries that go on are in other documents than those that have ended, of which there are ever more; who
+has just been moved may be in both.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,7 +24,8 @@ class Notifications:
         self._settings = database[collections.NOTIFICATION_SETTINGS.name]
         self._push_subscriptions = database[collections.PUSH_SUBSCRIPTIONS.name]
         self._emails = database[collections.EMAILS.name]
-        self._entries = database[collections.NOTIFICATIONS.name]
+        self._unread = database[collections.UNREAD.name]
+        self._ended = database[collections.NOTIFICATIONS.name]
         self._memberships = database[collections.MEMBERSHIPS.name]
         self._conversations = database[collections.CONVERSATIONS.name]
         self._messages = database[collections.MESSAGES.name]
@@ -46,28 +48,45 @@ class Notifications:
 
         Those of conversations that they are no longer in are left out, so a page may be shorter than `limit`.
         """
-        query: dict[str, Any] = {"userId": user_id}
+        query: dict[str, Any] = {"people": user_id}
         if cursor is not None:
             at, last_id = cursor
-            query["$or"] = [{"at": {"$lt": at}}, {"at": at, "_id": {"$lt": last_id}}]
-        cursor_of = self._entries.find(query).sort([("at", -1), ("_id", -1)]).limit(limit + 1)
-        found = [entry async for entry in cursor_of]
+            query["$or"] = [{"at": {"$lt": at}}, {"at": at, "entry": {"$lt": last_id}}]
+        ended = self._ended.find(query, _fields(user_id)).sort([("at", -1), ("entry", -1)]).limit(limit + 1)
+        going = [entry for entry in await self._going_on(user_id) if cursor is None or _place(entry) < cursor]
+        known = {entry["entry"] for entry in going}
+        found = [*going, *[entry async for entry in ended if entry["entry"] not in known]]
+        found.sort(key=_place, reverse=True)
         page = found[:limit]
-        following = (page[-1]["at"], page[-1]["_id"]) if len(found) > limit else None
+        following = _place(page[-1]) if len(found) > limit else None
         return await self._shown(user_id, page), following
 
     async def unread(self, user_id: str) -> int:
         """How many of somebody's entries they have not read."""
-        fields = {"conversationId": 1, "seq": 1}
-        entries = [entry async for entry in self._entries.find({"userId": user_id, "open": True}, fields)]
+        entries = [entry for entry in await self._going_on(user_id) if not entry["read"]]
         mine = await self._mine(user_id, entries)
         return sum(not _is_read(entry, mine[entry["conversationId"]]) for entry in _theirs(entries, mine))
 
     async def moment_of(self, user_id: str, entry_id: str) -> datetime | None:
         """When the newest of an entry was, if it is this person's."""
-        found = await self._entries.find_one({"_id": entry_id, "userId": user_id}, {"at": 1})
+        found = next((entry for entry in await self._going_on(user_id) if entry["entry"] == entry_id), None)
+        if found is None:
+            found = await self._ended.find_one({"people": user_id, "entry": entry_id}, {"at": 1})
         moment: datetime | None = found["at"] if found else None
         return moment
+
+    async def _going_on(self, user_id: str) -> list[dict[str, Any]]:
+        """This person's entries into which what follows is folded, unless they have read them."""
+        theirs = {"$filter": {"input": "$groups", "cond": {"$in": [{"$literal": user_id}, "$$this.people"]}}}
+        found = self._unread.aggregate(
+            [
+                {"$match": {"groups.people": user_id}},
+                {"$project": {"conversationId": 1, "kind": 1, "group": {"$first": theirs}}},
+                {"$replaceWith": {"$mergeObjects": ["$group", {"conversationId": "$conversationId", "kind": "$kind"}]}},
+                {"$project": _fields(user_id)},
+            ]
+        )
+        return [entry async for entry in found]
 
     async def _shown(self, user_id: str, entries: Sequence[dict[str, Any]]) -> list[Notification]:
         mine = await self._mine(user_id, entries)
@@ -115,6 +134,21 @@ def _theirs(entries: Iterable[dict[str, Any]], mine: Mapping[str, Mapping[str, A
     return (entry for entry in entries if entry["conversationId"] in mine)
 
 
+def _place(entry: Mapping[str, Any]) -> tuple[datetime, str]:
+    """Where an entry is among all of its person's."""
+    return entry["at"], entry["entry"]
+
+
+def _fields(user_id: str) -> dict[str, Any]:
+    """Those of an entry that its person is to see: nobody else's."""
+    mine = {"$filter": {"input": "$read", "cond": {"$eq": ["$$this.user", {"$literal": user_id}]}}}
+    return {
+        "_id": 0,
+        **dict.fromkeys(("conversationId", "kind", "entry", "seq", "messageId", "at", "count"), 1),
+        "read": mine,
+    }
+
+
 def _is_read(entry: Mapping[str, Any], membership: Mapping[str, Any]) -> bool:
     """Whether somebody has read its conversation that far: a subtraction, which nobody has to keep right."""
     return bool(membership["lastReadSeq"] >= entry["seq"])
@@ -122,7 +156,7 @@ def _is_read(entry: Mapping[str, Any], membership: Mapping[str, Any]) -> bool:
 
 def _read_at(entry: Mapping[str, Any], membership: Mapping[str, Any]) -> datetime | None:
     """When an entry was marked as read, or its conversation read so far, as far as that is known."""
-    moment: datetime | None = entry.get("readAt")
+    moment: datetime | None = entry["read"][0]["at"] if entry["read"] else None
     if moment is None and _is_read(entry, membership):
         # Where many are, it is not kept when somebody has read.
         moment = max(entry["at"], membership.get("readAt", entry["at"]))
@@ -133,7 +167,7 @@ def _notification(
     entry: Mapping[str, Any], name: str | None, message: Mapping[str, Any] | None, membership: Mapping[str, Any]
 ) -> Notification:
     return Notification(
-        id=entry["_id"],
+        id=entry["entry"],
         kind=entry["kind"],
         conversation_id=entry["conversationId"],
         conversation_name=name,

@@ -1,11 +1,17 @@
-"""The notification centre: what somebody was told, or would have been.
+"""The notification centre: what people were told, or would have been.
 
 An entry is for a person, a conversation and a kind. While it is unread, later ones fold into it; what follows after that
 begins another one. It holds no words: those are read with it, so that what was edited or deleted since is as it is now.
 Having read the conversation is not noted either: it shows in the membership.
 
-Messages come in any order (several notifiers take them, and what has waited may have waited twice), and more than once. An
-entry knows which of the newest numbers it counts, so each is counted once; what is older than those is taken for counted.
+A message that nobody has read yet is the same news to all members, so what goes on for a conversation is one document
+(`unread`), in which those whose entries are alike are one group: it costs a write for the conversation, not one for each
+of them. A mention concerns few among many, so each of those has a document of their own. What somebody has read is moved
+to `notifications` when something follows, again one document for all who are alike.
+
+Messages come in any order (several notifiers take them, and what has waited may have waited twice), and more than once. A
+group knows which of the newest numbers were counted for its people, so each is counted once; what is older than those is
+taken for counted.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,33 +30,40 @@ from services.mongo import Database
 from services.notifier import metrics
 from services.notifier.recipients import Concerned
 
-TOGETHER = 500  # entries in one write
+TOGETHER = 500  # documents in one write
+ATTEMPTS = 5  # while another notifier is faster
 DUPLICATE = 11000
-MARKS = 63  # numbers that an entry knows of: as many bits as MongoDB's integers have
+MARKS = 63  # numbers that a group knows of: as many bits as MongoDB's integers have
 ALL_MARKS = (1 << MARKS) - 1
+Group = dict[str, Any]
 Write = UpdateOne | InsertOne[dict[str, Any]]
 
 
-class Key(NamedTuple):
-    """What folds into one entry."""
+class Place(NamedTuple):
+    """What has one document. `user`: whose it is; empty where everybody shares it."""
 
-    user: str
     conversation: str
     kind: Kind
+    user: str = ""
+
+    @property
+    def id(self) -> str:
+        """The `_id` of its document."""
+        return f"{self.kind}/{self.conversation}/{self.user}"
 
 
 class News(NamedTuple):
-    """Something for an entry. `read`: how far its person has read the conversation."""
+    """Something for entries. `people`: whose, each with how far they have read the conversation."""
 
     event_id: str
     seq: int
     message_id: str | None
     at: datetime
-    read: int
+    people: Mapping[str, int]
 
 
 class Contended(PyMongoError):
-    """Another notifier has changed an entry just now. Try again."""
+    """Other notifiers have changed an entry again and again. Try again later."""
 
 
 def has_entries(one: Concerned, up_to: int) -> bool:
@@ -58,75 +71,207 @@ def has_entries(one: Concerned, up_to: int) -> bool:
     return bool(one.others) and len(one.room.members) <= up_to
 
 
-def named(told: Iterable[Concerned]) -> dict[Key, list[News]]:
+def named(told: Iterable[Concerned]) -> dict[Place, list[News]]:
     """Mentions, and that somebody was added."""
-    found: dict[Key, list[News]] = {}
+    found: dict[Place, list[News]] = {}
     for one in told:
         message = one.message
         for user, read in one.named.items():
             if message is not None:
-                news = News(one.event.id, message.seq, message.id, message.created_at, read)
-                found.setdefault(Key(user, one.conversation_id, "mention"), []).append(news)
+                news = News(one.event.id, message.seq, message.id, message.created_at, {user: read})
+                found.setdefault(Place(one.conversation_id, "mention", user), []).append(news)
             else:
                 # Read once anything was read that is newer.
-                news = News(one.event.id, read + 1, None, one.event.time, read)
-                found.setdefault(Key(user, one.conversation_id, "added"), []).append(news)
+                news = News(one.event.id, read + 1, None, one.event.time, {user: read})
+                found.setdefault(Place(one.conversation_id, "added", user), []).append(news)
     return found
 
 
-def ordinary(told: Iterable[Concerned], up_to: int) -> dict[Key, list[News]]:
+def ordinary(told: Iterable[Concerned], up_to: int) -> dict[Place, list[News]]:
     """Messages that were not read yet, in conversations that are no crowd."""
-    found: dict[Key, list[News]] = {}
+    found: dict[Place, list[News]] = {}
     for one in told:
         message = one.message
         if message is not None and has_entries(one, up_to):
-            alike: dict[int, News] = {}  # by how far somebody has read: in a conversation, many are equally far
-            for user, read in one.others.items():
-                if message.seq > read:
-                    news = alike.get(read)
-                    if news is None:
-                        news = News(one.event.id, message.seq, message.id, message.created_at, read)
-                        alike[read] = news
-                    found.setdefault(Key(user, one.conversation_id, "message"), []).append(news)
+            unread = {user: read for user, read in one.others.items() if read < message.seq}
+            if unread:
+                news = News(one.event.id, message.seq, message.id, message.created_at, unread)
+                found.setdefault(Place(one.conversation_id, "message"), []).append(news)
     return found
 
 
-async def note(database: Database, news: Mapping[Key, Sequence[News]], keep: float) -> None:
+async def note(database: Database, news: Mapping[Place, Sequence[News]], keep: float) -> None:
     """Keep it for `keep` seconds, each once however often it comes.
 
     Raises:
-        pymongo.errors.PyMongoError: the database is away, or another notifier was faster; all may be tried again.
+        pymongo.errors.PyMongoError: the database is away, or other notifiers were faster; all may be tried again.
     """
     kept = timedelta(seconds=keep)
-    for keys in _portions(news):
-        known = await _known(database, {key: news[key] for key in keys})
-        writes = [write for key in keys for write in _writes(key, news[key], known.get(key, NOTHING), kept)]
-        if not writes:
+    for places in _portions(news):
+        for _ in range(ATTEMPTS):
+            if await _note(database, {place: news[place] for place in places}, kept):
+                break
+        else:
+            raise Contended("entries were changed by somebody else")
+
+
+async def _note(database: Database, news: Mapping[Place, Sequence[News]], kept: timedelta) -> bool:
+    """False if another notifier was faster with some of it. What is done twice by that is counted once."""
+    unread = database[collections.UNREAD.name]
+    query = {"_id": {"$in": [place.id for place in news]}}
+    known = {document["_id"]: document async for document in unread.find(query)}
+    history: list[UpdateOne] = []
+    begun: list[Write] = []
+    changed: list[Write] = []
+    for place, some in news.items():
+        document = known.get(place.id)
+        following = follow(place.kind, document["groups"] if document else [], some, now() - kept)
+        if following is None:
             continue
-        # What was read ends before the next begins; and what is alike is one command.
-        writes.sort(key=lambda write: isinstance(write, InsertOne))
-        try:
-            result = await database[collections.NOTIFICATIONS.name].bulk_write(writes, ordered=True)
-        except BulkWriteError as error:
-            if any(one["code"] != DUPLICATE for one in error.details.get("writeErrors", [])):
-                raise
-            raise Contended("an entry was begun by somebody else") from error
-        if result.matched_count < sum(isinstance(write, UpdateOne) for write in writes):
-            raise Contended("an entry was changed by somebody else")
+        metrics.ENTRIES.labels(place.kind).inc(following.people)
+        history += [_ended(place, group, kept) for group in following.ended]
+        state = {"groups": following.groups, "expiresAt": max(group["at"] for group in following.groups) + kept}
+        if document is None:
+            about = {"_id": place.id, "conversationId": place.conversation, "kind": place.kind, "rev": 0}
+            begun.append(InsertOne({**about, **state}))
+        else:
+            same = {"_id": place.id, "rev": document["rev"]}
+            changed.append(UpdateOne(same, {"$set": state, "$inc": {"rev": 1}}))
+    if history:
+        # First: who dies now has them in both, under one id, and moves them again.
+        await database[collections.NOTIFICATIONS.name].bulk_write(history, ordered=False)
+    if not begun and not changed:
+        return True
+    try:
+        result = await unread.bulk_write([*begun, *changed], ordered=False)
+    except BulkWriteError as error:
+        if any(one["code"] != DUPLICATE for one in error.details.get("writeErrors", [])):
+            raise
+        return False
+    return result.matched_count == len(changed)
 
 
-class Known(NamedTuple):
-    """The entry that goes on, if there is one; and all that have something as new as what comes."""
+class Following(NamedTuple):
+    """What comes of news: the groups from then on, those that have ended, and how many people's entries that concerns."""
 
-    open: dict[str, Any] | None
-    entries: tuple[dict[str, Any], ...]
-
-    def counts(self, seq: int) -> bool:
-        """Whether one of them counts it."""
-        return any(is_marked(entry["seq"], entry.get("marks", ALL_MARKS), seq) for entry in self.entries)
+    groups: list[Group]
+    ended: list[Group]
+    people: int
 
 
-NOTHING = Known(None, ())
+class _Alike(NamedTuple):
+    """What people have in common for whom the same is to be done."""
+
+    group: int | None  # that they are in
+    fresh: tuple[int, ...]  # what is new to them of the news
+    goes_on: bool  # their entry
+
+
+def follow(kind: Kind, before: Sequence[Group], news: Sequence[News], oldest: datetime) -> Following | None:
+    """What comes of news in a document with these groups; None if it is all counted. Groups before `oldest` are over."""
+    news = _once(kind, news)
+    group_of = {user: number for number, group in enumerate(before) for user in group["people"]}
+    alike: dict[_Alike, list[str]] = {}
+    for user in dict.fromkeys(user for one in news for user in one.people):
+        number = group_of.get(user)
+        group = None if number is None else before[number]
+        fresh = tuple(
+            place for place, one in enumerate(news) if user in one.people and not _is_counted(kind, group, one)
+        )
+        if fresh:
+            goes_on = group is not None and _goes_on(group, user, news[fresh[-1]].people[user])
+            alike.setdefault(_Alike(number, fresh, goes_on), []).append(user)
+    if not alike:
+        return None
+    groups: list[Group] = []
+    ended: list[Group] = []
+    moved = {user for users in alike.values() for user in users}
+    for group in before:
+        staying = [user for user in group["people"] if user not in moved]
+        if staying and group["at"] >= oldest:
+            groups.append(_with(group, staying))
+    for (number, fresh, goes_on), users in alike.items():
+        group = None if number is None else before[number]
+        some = [news[place] for place in fresh]
+        if group is not None and goes_on:
+            groups.append(_folded(_with(group, users), some))
+            continue
+        if group is not None:
+            ended.append(_with(group, users))
+        groups.append(_begun(kind, group, users, some))
+    return Following(_merged(groups), ended, len(moved))
+
+
+def _once(kind: Kind, news: Sequence[News]) -> list[News]:
+    """Each once, in order. That somebody was added has no number of its own: the last of several stands for all."""
+    if kind == "added":
+        return list(news[-1:])
+    if len(news) == 1:
+        return list(news)
+    return [one for _, one in sorted({one.seq: one for one in news}.items())]
+
+
+def _is_counted(kind: Kind, group: Group | None, one: News) -> bool:
+    if group is None:
+        return False
+    if kind == "added":
+        return bool(_entry_id(kind, one) == group["entry"] or one.event_id == group["last"])
+    return is_marked(group["newest"], group["marks"], one.seq)
+
+
+def _goes_on(group: Group, user: str, read: int) -> bool:
+    """Whether somebody's entry is still unread."""
+    return bool(group["seq"] > read) and all(mark["user"] != user for mark in group["read"])
+
+
+def _with(group: Group, people: list[str]) -> Group:
+    """The same for these of its people."""
+    if len(people) == len(group["people"]):
+        return group
+    some = frozenset(people)
+    return {**group, "people": people, "read": [mark for mark in group["read"] if mark["user"] in some]}
+
+
+def _begun(kind: Kind, before: Group | None, people: list[str], news: Sequence[News]) -> Group:
+    """An entry anew, for people who had this one before. What was counted then is remembered."""
+    first, last = news[0], news[-1]
+    newest, marks = (first.seq, 1) if before is None else (before["newest"], before["marks"])
+    newest, marks = mark(newest, marks, [one.seq for one in news])
+    return {
+        "entry": _entry_id(kind, first),
+        "people": people,
+        "read": [],
+        "newest": newest,
+        "marks": marks,
+        "count": len(news),
+        **_shown(last),
+    }
+
+
+def _folded(group: Group, news: Sequence[News]) -> Group:
+    """This entry and what follows."""
+    last = news[-1]
+    newest, marks = mark(group["newest"], group["marks"], [one.seq for one in news])
+    shown = _shown(last) if last.seq >= group["seq"] else {}
+    return {**group, "newest": newest, "marks": marks, "count": group["count"] + len(news), **shown}
+
+
+def _shown(one: News) -> Group:
+    return {"seq": one.seq, "messageId": one.message_id, "at": one.at, "last": one.event_id}
+
+
+def _merged(groups: Iterable[Group]) -> list[Group]:
+    """Those who are alike are one group."""
+    found: dict[tuple[Any, ...], Group] = {}
+    for group in groups:
+        key = tuple(value for name, value in group.items() if name not in ("people", "read"))
+        same = found.get(key)
+        if same is None:
+            found[key] = group
+        else:
+            both = {name: [*same[name], *group[name]] for name in ("people", "read")}
+            found[key] = {**same, **both}
+    return list(found.values())
 
 
 def is_marked(newest: int, marks: int, seq: int) -> bool:
@@ -145,59 +290,35 @@ def mark(newest: int, marks: int, seqs: Iterable[int]) -> tuple[int, int]:
     return newest, marks
 
 
-async def _known(database: Database, news: Mapping[Key, Sequence[News]]) -> dict[Key, Known]:
-    clauses: list[dict[str, Any]] = []
-    for key, some in news.items():
-        place = {"userId": key.user, "conversationId": key.conversation, "kind": key.kind}
-        clauses.append({**place, "open": True})
-        if key.kind == "added":  # which have no number of their own
-            clauses.append({"_id": {"$in": [_entry_id(key, one) for one in some]}})
-        else:
-            clauses.append({**place, "seq": {"$gte": min(one.seq for one in some)}})
-    found: dict[Key, Known] = {}
-    async for entry in database[collections.NOTIFICATIONS.name].find({"$or": clauses}):
-        key = Key(entry["userId"], entry["conversationId"], entry["kind"])
-        known = found.get(key, NOTHING)
-        found[key] = Known(entry if entry.get("open") else known.open, (*known.entries, entry))
-    return found
+def _ended(place: Place, group: Group, kept: timedelta) -> UpdateOne:
+    """Keep what these people have read. However often it is done, and whoever of them comes later."""
+    marked = {mark["user"] for mark in group["read"]}
+    moment = now()
+    read = [*group["read"], *({"user": user, "at": moment} for user in group["people"] if user not in marked)]
+    state = {name: group[name] for name in ("entry", "seq", "messageId", "at", "count")}
+    about = {"conversationId": place.conversation, "kind": place.kind, "expiresAt": group["at"] + kept}
+    return UpdateOne(
+        {"_id": _digest(place.id, group["entry"], str(group["seq"]), str(group["count"]))},
+        {
+            "$setOnInsert": {**about, **state},
+            "$addToSet": {"people": {"$each": group["people"]}, "read": {"$each": read}},
+        },
+        upsert=True,
+    )
 
 
-def _writes(key: Key, news: Sequence[News], known: Known, keep: timedelta) -> Iterator[Write]:
-    if key.kind == "added":
-        # Each of these is an entry of its own, unless the one before is still unread.
-        ids = {entry["_id"] for entry in known.entries}
-        fresh = [one for one in news if _entry_id(key, one) not in ids][-1:]
-    else:
-        once = {one.seq: one for one in news if not known.counts(one.seq)}
-        fresh = [once[seq] for seq in sorted(once)]
-    if not fresh:
-        return
-    metrics.ENTRIES.labels(key.kind).inc()
-    last, seqs = fresh[-1], [one.seq for one in fresh]
-    newest = {"seq": last.seq, "messageId": last.message_id, "at": last.at, "expiresAt": last.at + keep}
-    entry = known.open
-    if entry is not None and entry["seq"] > last.read:
-        _, marks = mark(entry["seq"], entry.get("marks", ALL_MARKS), seqs)
-        changed = {"marks": marks, **(newest if last.seq >= entry["seq"] else {})}
-        same = {"_id": entry["_id"], "count": entry["count"], "open": True}
-        yield UpdateOne(same, {"$set": changed, "$inc": {"count": len(fresh)}})
-        return
-    if entry is not None:
-        yield UpdateOne({"_id": entry["_id"], "open": True}, {"$set": {"readAt": now()}, "$unset": {"open": ""}})
-    place = {"userId": key.user, "conversationId": key.conversation, "kind": key.kind}
-    _, marks = mark(seqs[0], 1, seqs)
-    begun = {**newest, "marks": marks, "count": len(fresh), "open": True}
-    yield InsertOne({"_id": _entry_id(key, fresh[0]), **place, **begun})
+def _entry_id(kind: Kind, first: News) -> str:
+    """The same whenever it is begun with the same. Of one person no two entries have the same."""
+    return _digest(first.event_id, kind)
 
 
-def _entry_id(key: Key, first: News) -> str:
-    """The same whenever it is begun with the same."""
-    return sha256(f"{first.event_id}\n{key.kind}\n{key.user}".encode()).hexdigest()[:32]
+def _digest(*parts: str) -> str:
+    return sha256("\n".join(parts).encode()).hexdigest()[:32]
 
 
-def _portions(news: Mapping[Key, Sequence[News]]) -> Iterator[list[Key]]:
-    keys = iter(news)
-    while portion := list(islice(keys, TOGETHER)):
+def _portions(news: Mapping[Place, Sequence[News]]) -> Iterator[list[Place]]:
+    places = iter(news)
+    while portion := list(islice(places, TOGETHER)):
         yield portion
 
 
@@ -206,9 +327,13 @@ def _portions(news: Mapping[Key, Sequence[News]]) -> Iterator[list[Key]]:
 
 async def mark_read(database: Database, command: ReadNotifications) -> None:
     """Mark what there was at a moment, of one conversation or of all. Doing it again, or late, does no harm."""
-    wanted: dict[str, Any] = {"userId": command.actor.user_id, "open": True, "at": {"$lte": command.until}}
+    user, until = command.actor.user_id, command.until
+    mine = {"people": user, "at": {"$lte": until}, "read.user": {"$ne": user}}
+    wanted: dict[str, Any] = {"groups": {"$elemMatch": mine}}
     if command.conversation_id is not None:
         wanted["conversationId"] = command.conversation_id
-    await database[collections.NOTIFICATIONS.name].update_many(
-        wanted, {"$set": {"readAt": command.until}, "$unset": {"open": ""}}
+    await database[collections.UNREAD.name].update_many(
+        wanted,
+        {"$push": {"groups.$[mine].read": {"user": user, "at": until}}, "$inc": {"rev": 1}},
+        array_filters=[{f"mine.{name}": value for name, value in mine.items()}],
     )

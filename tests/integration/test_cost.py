@@ -435,24 +435,25 @@ async def test_keeping_for_notification_centres_is_one_read_and_one_write(
     database, trips = counted
     await mongo.create_collections(database, "notifier")
 
-    def news(seq: int, read: int) -> dict[centre.Key, list[centre.News]]:
+    def news(seq: int, read: int) -> dict[centre.Place, list[centre.News]]:
+        people = dict.fromkeys(crowd.people[:MEMBERS], read)
         return {
-            centre.Key(person, cid, "message"): [centre.News(f"{cid}:{seq}", seq, f"m{seq}", now(), read)]
-            for cid in crowd.conversations
-            for person in crowd.people[:MEMBERS]
+            centre.Place(cid, "message"): [centre.News(f"{cid}:{seq}", seq, f"m{seq}", now(), people)]
+            for cid in crowd.conversations[: centre.TOGETHER]
         }
 
     await centre.note(database, news(1, 0), 60)
-    for seq, read, writes in ((2, 0, ["update"]), (5, 3, ["update", "insert"]), (6, 3, ["update"])):
-        some = dict(list(news(seq, read).items())[: centre.TOGETHER])
+    rooms = min(ROOMS, centre.TOGETHER)
+    for seq, read, writes in ((2, 0, ["update"]), (5, 3, ["update", "update"]), (6, 3, ["update"])):
         trips.commands.clear()
-        await centre.note(database, some, 60)
+        await centre.note(database, news(seq, read), 60)
         asked = [command for command in trips.commands if "getMore" not in command]  # of a long answer
         assert [next(iter(command)) for command in asked] == ["find", *writes]
         explained = await database.command({"explain": _explainable(asked[0])[0], "verbosity": "executionStats"})
         assert "COLLSCAN" not in {stage.get("stage") for stage in stages(explained)}
-    begun = await database.notifications.count_documents({})
-    assert begun == ROOMS * MEMBERS + centre.TOGETHER
+    # A document for all members of a conversation.
+    assert await database.unread.count_documents({}) == rooms
+    assert await database.notifications.count_documents({}) == rooms
 
 
 async def test_unread_mentions_are_one_read_for_a_list_and_none_for_who_has_read_it(

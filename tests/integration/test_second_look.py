@@ -85,9 +85,25 @@ async def told(settings: Settings, database: Database, tap: Tap, *events: Any) -
 
 
 async def entries(database: Database, cid: str) -> list[tuple[str, str, int, int]]:
-    """Person, kind, newest seq and count of each."""
-    found = database.notifications.find({"conversationId": cid}).sort([("userId", 1), ("kind", 1), ("seq", 1)])
-    return [(entry["userId"], entry["kind"], entry["seq"], entry["count"]) async for entry in found]
+    """Person, kind, newest seq and count of each: of those that have ended, and of those that go on."""
+    return sorted(await ended(database, cid) + await going_on(database, cid))
+
+
+async def ended(database: Database, cid: str) -> list[tuple[str, str, int, int]]:
+    found = database.notifications.find({"conversationId": cid})
+    return sorted([(user, e["kind"], e["seq"], e["count"]) async for e in found for user in e["people"]])
+
+
+async def going_on(database: Database, cid: str) -> list[tuple[str, str, int, int]]:
+    found = database.unread.find({"conversationId": cid})
+    return sorted(
+        [
+            (user, document["kind"], group["seq"], group["count"])
+            async for document in found
+            for group in document["groups"]
+            for user in group["people"]
+        ]
+    )
 
 
 async def waiting(tap: Tap, seconds: int = 60) -> int:
@@ -301,8 +317,8 @@ async def test_an_entry_goes_on_until_it_is_read(look: Settings, database: Datab
         await looked_at(notifier, tap, 2)
         await happen(tap, await write(database, cid, 4))
         await looked_at(notifier, tap, 3)
-    assert await entries(database, cid) == [("bob", "message", 2, 2), ("bob", "message", 4, 2)]
-    assert [e.get("open") async for e in database.notifications.find().sort("seq", 1)] == [None, True]
+    assert await ended(database, cid) == [("bob", "message", 2, 2)]
+    assert await going_on(database, cid) == [("bob", "message", 4, 2)]
 
 
 # ---------------------------------------------------------------------------------------------------- crashes
@@ -360,22 +376,23 @@ async def test_each_counts_once_in_whatever_order_they_come(
     look: Settings, database: Database, order: tuple[int, ...], count: int
 ) -> None:
     """What is too far below the newest is taken for counted."""
-    key, moment = centre.Key("bob", "c1", "message"), now()
+    place, moment = centre.Place("c1", "message"), now()
     for seq in order:
-        news = centre.News(f"c1:{seq}", seq, f"m{seq}", moment + timedelta(seconds=seq), 0)
-        await centre.note(database, {key: [news, news]}, 60)
+        news = centre.News(f"c1:{seq}", seq, f"m{seq}", moment + timedelta(seconds=seq), {"bob": 0})
+        await centre.note(database, {place: [news, news]}, 60)
     newest = max(order)
     assert await entries(database, "c1") == [("bob", "message", newest, count)]
-    entry = await database.notifications.find_one({})
+    entry = await database.unread.find_one({})
     assert entry is not None
-    assert (entry["messageId"], entry["at"]) == (f"m{newest}", moment + timedelta(seconds=newest))
+    (group,) = entry["groups"]
+    assert (group["messageId"], group["at"]) == (f"m{newest}", moment + timedelta(seconds=newest))
 
 
 async def test_two_who_begin_the_same_entry_keep_one(look: Settings, database: Database) -> None:
-    key = centre.Key("bob", "c1", "message")
-    news = [centre.News(f"c1:{seq}", seq, f"m{seq}", now(), 0) for seq in (1, 2, 3)]
-    await centre.note(database, {key: news[:1]}, 60)
-    await centre.note(database, {key: news[:2]}, 60)
-    await centre.note(database, {key: news}, 60)
-    await centre.note(database, {key: news[1:]}, 60)
+    place = centre.Place("c1", "message")
+    news = [centre.News(f"c1:{seq}", seq, f"m{seq}", now(), {"bob": 0}) for seq in (1, 2, 3)]
+    await centre.note(database, {place: news[:1]}, 60)
+    await centre.note(database, {place: news[:2]}, 60)
+    await centre.note(database, {place: news}, 60)
+    await centre.note(database, {place: news[1:]}, 60)
     assert await entries(database, "c1") == [("bob", "message", 3, 3)]
