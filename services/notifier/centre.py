@@ -118,8 +118,8 @@ async def note(database: Database, news: Mapping[Place, Sequence[News]], keep: f
 async def _note(database: Database, news: Mapping[Place, Sequence[News]], kept: timedelta) -> bool:
     """False if another notifier was faster with some of it. What is done twice by that is counted once."""
     unread = database[collections.UNREAD.name]
-    query = {"_id": {"$in": [place.id for place in news]}}
-    known = {document["_id"]: document async for document in unread.find(query)}
+    found = unread.find({"_id": {"$in": [place.id for place in news]}}, batch_size=TOGETHER)
+    known = {document["_id"]: document for document in await found.to_list(None)}
     history: list[UpdateOne] = []
     begun: list[Write] = []
     changed: list[Write] = []

@@ -14,7 +14,7 @@ from services.mongo import Database
 from services.notifier.preferences import UNCHANGED, Remembered
 
 AT_ONCE = 500  # recipients in one item of the fan-out
-READ = 5000  # memberships in one answer of MongoDB, which else gives a hundred at first
+READ = 5000  # documents in one answer of MongoDB, which else gives a hundred at first
 
 
 class Member(NamedTuple):
@@ -175,15 +175,15 @@ async def _rooms(database: Database, preferences: Remembered, conversations: Ite
     """These conversations, with their members."""
     ids = list(conversations)
     rooms: dict[str, Room] = {}
-    found = database[collections.CONVERSATIONS.name].find({"_id": {"$in": ids}}, {"name": 1, "type": 1})
-    async for document in found:
+    found = database[collections.CONVERSATIONS.name].find({"_id": {"$in": ids}}, {"name": 1, "type": 1}, batch_size=READ)
+    for document in await found.to_list(None):
         rooms[document["_id"]] = Room(document.get("name"), document["type"])
     cursor = database[collections.MEMBERSHIPS.name].find(
         {"conversationId": {"$in": ids}},
         {"_id": 0, "conversationId": 1, "userId": 1, "lastReadSeq": 1, "muted": 1},
         batch_size=READ,
     )
-    memberships = [document async for document in cursor]
+    memberships = await cursor.to_list(None)  # in portions as they come; one by one costs half as much again
     wanted = await preferences.of({document["userId"] for document in memberships})
     for document in memberships:
         user, conversation_id, muted = document["userId"], document["conversationId"], document["muted"]
