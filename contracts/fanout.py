@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
-from pydantic_core import from_json
+from pydantic_core import from_json, to_json
 
 from contracts import tracing
 from contracts.errors import ErrorCode
@@ -175,6 +175,7 @@ Item = (
 
 _item: TypeAdapter[Item] = TypeAdapter(Annotated[Item, Field(discriminator="kind")])
 NULL = b"null"
+_CREATED_IN = b'{"kind":"message.created","conversationId":"'
 
 
 def pack(items: Iterable[tuple[Item, bytes]], traceparent: str | None = None) -> bytes:
@@ -187,18 +188,18 @@ def pack(items: Iterable[tuple[Item, bytes]], traceparent: str | None = None) ->
     return b"\n".join(line for item, data in items for line in (item.encode(), data))
 
 
-def unpack(body: bytes, wanted: Callable[[dict[str, Any]], bool] | None = None) -> Iterator[tuple[Item, bytes]]:
+def unpack(body: bytes, wanted: Callable[[bytes], bool] | None = None) -> Iterator[tuple[Item, bytes]]:
     """The items of one AMQP message, in order. Items of a kind that is not known yet are skipped.
 
-    `wanted` sees each header as JSON, before it is checked, and may pass it over: most of what a gateway reads concerns
-    others, and checking it all would cost more than all the rest of passing it over.
+    `wanted` sees each header before it is checked, and may pass it over: most of what a gateway reads concerns others, and
+    checking it all would cost more than all the rest of passing it over. `created_in` and `peek` look into one.
 
     Raises:
         pydantic.ValidationError: naming each field that is wrong, where a known kind is malformed.
     """
     lines = iter(body.split(b"\n"))
     for header, data in zip(lines, lines, strict=False):
-        if wanted is not None and not wanted(_peek(header)):
+        if wanted is not None and not wanted(header):
             continue
         try:
             item = _item.validate_json(header)
@@ -209,7 +210,24 @@ def unpack(body: bytes, wanted: Callable[[dict[str, Any]], bool] | None = None) 
         yield item, data
 
 
-def _peek(header: bytes) -> dict[str, Any]:
+def created_in(header: bytes) -> str | None:
+    """The conversation of a `message.created`, which most items are, without reading the rest.
+
+    None where it is of another kind, or begins otherwise than `pack` writes it: `peek` knows it then.
+    """
+    if not header.startswith(_CREATED_IN):
+        return None
+    conversation_id = header[len(_CREATED_IN) : header.find(b'"', len(_CREATED_IN))]
+    return None if b"\\" in conversation_id else conversation_id.decode(errors="replace")
+
+
+def sent_at(gateway_id: str) -> bytes:
+    """What the header of a `message.created` has in it if and only if it was sent at this gateway."""
+    return b'"gatewayId":' + to_json(gateway_id)
+
+
+def peek(header: bytes) -> dict[str, Any]:
+    """The fields of a header, unchecked."""
     try:
         fields = from_json(header)
     except ValueError:

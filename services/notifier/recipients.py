@@ -175,7 +175,9 @@ async def _rooms(database: Database, preferences: Remembered, conversations: Ite
     """These conversations, with their members."""
     ids = list(conversations)
     rooms: dict[str, Room] = {}
-    found = database[collections.CONVERSATIONS.name].find({"_id": {"$in": ids}}, {"name": 1, "type": 1}, batch_size=READ)
+    found = database[collections.CONVERSATIONS.name].find(
+        {"_id": {"$in": ids}}, {"name": 1, "type": 1}, batch_size=READ
+    )
     for document in await found.to_list(None):
         rooms[document["_id"]] = Room(document.get("name"), document["type"])
     cursor = database[collections.MEMBERSHIPS.name].find(

@@ -3,7 +3,10 @@
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
+from pydantic_core import to_json
 
 from contracts import fanout
 from contracts.errors import ErrorCode
@@ -59,3 +62,23 @@ def test_a_malformed_item_of_a_known_kind_is_an_error():
 def test_a_header_has_no_line_break():
     typing = fanout.Typing(conversation_id="c1", user_id="bob", user_name="B\nob", active=False)
     assert list(fanout.unpack(fanout.pack([(typing, fanout.NULL)]))) == [(typing, fanout.NULL)]
+
+
+TEXTS = st.text(min_size=1, max_size=40)
+
+
+@given(TEXTS, TEXTS, TEXTS, TEXTS)
+def test_where_a_message_was_stored_shows_at_a_glance(conversation: str, gateway: str, other: str, temp: str) -> None:
+    """Whatever ids are made of: what shows is so, and what does not is looked up."""
+    update = {"conversation_id": conversation, "gateway_id": gateway, "temp_id": temp, "sender_id": other}
+    header = CREATED.model_copy(update=update).encode()
+    assert fanout.created_in(header) == (None if b"\\" in to_json(conversation) else conversation)
+    assert fanout.peek(header)["conversationId"] == conversation
+    assert fanout.sent_at(gateway) in header
+    assert (fanout.sent_at(other) in header) == (other == gateway)
+
+
+def test_of_other_kinds_nothing_shows_at_a_glance() -> None:
+    assert {fanout.created_in(item.encode()) for item, _ in ITEMS[1:]} == {None}
+    assert fanout.created_in(b'{"kind":"message.created"}') is None
+    assert fanout.peek(b"no JSON") == fanout.peek(b"[]") == {}
