@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Collection, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Collection, Coroutine, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,7 +12,7 @@ from contracts import fanout, frames
 from contracts.errors import Refusal
 from contracts.message import Message
 from contracts.shape import complaint, now, to_text
-from services.amqp import Broker, Channel, Delivery, Inbox
+from services.amqp import Broker, Channel, Inbox
 from services.gateway import metrics
 from services.gateway.changes import Changed
 from services.gateway.changing import Changing
@@ -79,7 +79,8 @@ class Egress:
         """Until cancelled."""
         while True:
             deliveries = await self._inbox.take(PREFETCH)
-            await self._know_who_left(deliveries)
+            if deliveries[-1].channel is not self._channel:
+                await self._know_who_left(deliveries[-1].channel)
             metrics.LAG.set(len(self._inbox))
             size = 0
             for delivery in deliveries:
@@ -90,11 +91,11 @@ class Egress:
                     size = 0
             self._inbox.ack(deliveries)
             self._heard = now()
-            await asyncio.sleep(0)  # let sockets be read and written between two bursts
+            if len(self._inbox):
+                await asyncio.sleep(0)  # let sockets be read and written between two bursts
 
-    async def _know_who_left(self, deliveries: Sequence[Delivery]) -> None:
+    async def _know_who_left(self, channel: Channel) -> None:
         """Before what comes first on another channel: the end of a membership may be among what was not heard."""
-        channel = deliveries[-1].channel
         while channel is not self._channel:
             if await self._caught_up():
                 self._channel = channel
