@@ -23,6 +23,7 @@ from services import mongo
 from services.amqp import Channel, Outgoing
 from services.gateway import app as gateway_app
 from services.gateway.history import History
+from services.gateway.notifications import Notifications
 from services.mongo import Database, Front, to_message
 from services.notifier import centre
 from services.notifier.preferences import Remembered
@@ -451,6 +452,10 @@ async def test_keeping_for_notification_centres_is_one_read_and_one_write(
         assert [next(iter(command)) for command in asked] == ["find", *writes]
         explained = await database.command({"explain": _explainable(asked[0])[0], "verbosity": "executionStats"})
         assert "COLLSCAN" not in {stage.get("stage") for stage in stages(explained)}
+    trips.commands.clear()
+    await Notifications(database).entries(crowd.people[0], 10, None)
+    await Notifications(database).unread(crowd.people[0])
+    await _all_by_index(database, trips)
     # A document for all members of a conversation.
     assert await database.unread.count_documents({}) == rooms
     assert await database.notifications.count_documents({}) == rooms
