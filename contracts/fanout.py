@@ -3,11 +3,12 @@
 
 An AMQP message holds several items, each two lines: a small header that a gateway reads, and a JSON value that it passes
 on to sockets without parsing it (`null` where there is none). So a gateway without a member of a room spends a header's
-reading on its event, and no gateway ever serialises a message again.
+reading on its event, and no gateway ever serialises a message again. Where all items are messages that were stored, an
+index of them comes first, so that a gateway with no member of any of their rooms reads just that.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Annotated, Any, Literal
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
@@ -175,6 +176,8 @@ Item = (
 
 _item: TypeAdapter[Item] = TypeAdapter(Annotated[Item, Field(discriminator="kind")])
 NULL = b"null"
+INDEXED = 4  # messages from which on an index is worth its reading
+_INDEX = b'{"kind":"index",'
 _CREATED_IN = b'{"kind":"message.created","conversationId":"'
 
 
@@ -188,17 +191,68 @@ def pack(items: Iterable[tuple[Item, bytes]], traceparent: str | None = None) ->
     return b"\n".join(line for item, data in items for line in (item.encode(), data))
 
 
-def unpack(body: bytes, wanted: Callable[[bytes], bool] | None = None) -> Iterator[tuple[Item, bytes]]:
+class Index(NamedTuple):
+    """What the messages in one AMQP message are: of which conversations, and sent at which gateways."""
+
+    conversation_ids: list[str]
+    gateway_ids: list[str]
+
+
+def pack_all(items: Iterable[tuple[Item, bytes, str | None]], most: int) -> Iterator[bytes]:
+    """The bodies of as few AMQP messages as hold these, of about so many bytes at most; each with its `traceparent`."""
+    part: list[tuple[Item, bytes]] = []
+    size = 0
+    for item, data, traceparent in items:
+        lines = pack([(item, data)], traceparent)
+        if part and size + len(lines) >= most:
+            yield _indexed(part)
+            part, size = [], 0
+        part.append((item, lines))
+        size += len(lines) + 1
+    if part:
+        yield _indexed(part)
+
+
+def _indexed(items: Sequence[tuple[Item, bytes]]) -> bytes:
+    created = [item for item, _ in items if isinstance(item, MessageCreated)]
+    lines = [packed for _, packed in items]
+    if len(items) < INDEXED or len(created) < len(items):
+        return b"\n".join(lines)
+    # An item of its own, of a kind that nobody else uses: who knows no index skips it.
+    index = {
+        "kind": "index",
+        "conversationIds": sorted({item.conversation_id for item in created}),
+        "gatewayIds": sorted({item.gateway_id for item in created}),
+    }
+    return b"\n".join([to_json(index), NULL, *lines])
+
+
+def _index_of(body: bytes) -> Index | None:
+    fields = peek(body[: body.find(b"\n")])
+    conversations, gateways = fields.get("conversationIds"), fields.get("gatewayIds")
+    return Index(conversations, gateways) if isinstance(conversations, list) and isinstance(gateways, list) else None
+
+
+def unpack(
+    body: bytes, wanted: Callable[[bytes], bool] | None = None, any_wanted: Callable[[Index], bool] | None = None
+) -> Iterator[tuple[Item, bytes]]:
     """The items of one AMQP message, in order. Items of a kind that is not known yet are skipped.
 
     `wanted` sees each header before it is checked, and may pass it over: most of what a gateway reads concerns others, and
     checking it all would cost more than all the rest of passing it over. `created_in` and `peek` look into one.
+    `any_wanted` sees the index, where there is one, and may pass over all of it.
 
     Raises:
         pydantic.ValidationError: naming each field that is wrong, where a known kind is malformed.
     """
+    indexed = body.startswith(_INDEX)
+    if indexed and any_wanted is not None and (index := _index_of(body)) is not None and not any_wanted(index):
+        return
     lines = iter(body.split(b"\n"))
     for header, data in zip(lines, lines, strict=False):
+        if indexed:
+            indexed = False
+            continue
         if wanted is not None and not wanted(header):
             continue
         try:

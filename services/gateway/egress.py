@@ -118,7 +118,7 @@ class Egress:
         # Whatever is wrong with one item, all others go on; the history has what it told of.
         stored: dict[str, list[Numbered]] = {}  # by conversation, not delivered yet
         try:
-            for item, data in fanout.unpack(body, self._wanted):
+            for item, data in fanout.unpack(body, self._wanted, self._any_concern_us):
                 try:
                     if isinstance(item, fanout.MessageCreated):
                         self._stored(item, data, stored)
@@ -141,6 +141,9 @@ class Egress:
                 metrics.FAILED.inc()
                 logger().exception("messages not delivered", conversation=conversation_id)
         stored.clear()
+
+    def _any_concern_us(self, messages: fanout.Index) -> bool:
+        return self._here in messages.gateway_ids or not self.hub.rooms.keys().isdisjoint(messages.conversation_ids)
 
     def _concerns_us(self, line: bytes) -> bool:
         """Whether somebody here is to be told. Most of what comes concerns the people of other gateways."""

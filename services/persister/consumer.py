@@ -366,5 +366,5 @@ def _replies(ordered: Sequence[tuple[AnyCommand, Outcome]], exchange: str) -> li
 
 
 def _fanout(ordered: Sequence[tuple[AnyCommand, Outcome]], exchange: str) -> list[Outgoing]:
-    items = (fanout.pack([item], outcome.traceparent) for _, outcome in ordered for item in outcome.items)
-    return [Outgoing(exchange, "", body, persistent=False) for body in lines.pack_all(items, FANOUT_BYTES)]
+    items = ((item, data, outcome.traceparent) for _, outcome in ordered for item, data in outcome.items)
+    return [Outgoing(exchange, "", body, persistent=False) for body in fanout.pack_all(items, FANOUT_BYTES)]

@@ -64,6 +64,71 @@ def test_a_header_has_no_line_break():
     assert list(fanout.unpack(fanout.pack([(typing, fanout.NULL)]))) == [(typing, fanout.NULL)]
 
 
+def created(count: int) -> list[tuple[fanout.Item, bytes, str | None]]:
+    """Messages of two conversations, sent at two gateways."""
+    return [
+        (
+            CREATED.model_copy(update={"conversation_id": f"c{n % 2}", "gateway_id": f"g{n % 2}", "seq": n}),
+            b'{"n":%d}' % n,
+            None,
+        )
+        for n in range(count)
+    ]
+
+
+def test_several_messages_have_an_index_by_which_all_are_passed_over() -> None:
+    messages = created(fanout.INDEXED)
+    (body,) = fanout.pack_all(messages, 10_000)
+    items = [(item, data) for item, data, _ in messages]
+    assert list(fanout.unpack(body)) == items
+    seen: list[fanout.Index] = []
+
+    def looks(index: fanout.Index) -> bool:
+        seen.append(index)
+        return len(seen) > 1
+
+    headers: list[bytes] = []
+
+    def notes(header: bytes) -> bool:
+        headers.append(header)
+        return True
+
+    assert list(fanout.unpack(body, notes, looks)) == []
+    assert headers == [], "not even their headers are looked at"
+    assert list(fanout.unpack(body, notes, looks)) == items
+    assert headers == [item.encode() for item, _ in items]
+    assert seen == 2 * [fanout.Index(["c0", "c1"], ["g0", "g1"])]
+    # Who knows no index skips it, as all that is not known yet.
+    assert list(fanout.unpack(body.replace(b'"index"', b'"other"'))) == items
+
+
+def test_few_messages_and_other_items_have_none() -> None:
+    def never(index: fanout.Index) -> bool:
+        raise AssertionError(index)
+
+    few = created(fanout.INDEXED - 1)
+    others: list[tuple[fanout.Item, bytes, str | None]] = [(*ITEMS[3], None)]
+    for items in (few, created(fanout.INDEXED) + others):
+        (body,) = fanout.pack_all(items, 10_000)
+        assert list(fanout.unpack(body, None, never)) == [(item, data) for item, data, _ in items]
+    assert list(fanout.pack_all([], 10_000)) == []
+
+
+def test_what_is_too_much_for_one_goes_into_several() -> None:
+    messages = created(10)
+    size = len(fanout.pack([messages[0][:2]]))
+    bodies = list(fanout.pack_all(messages, 5 * size + 10))
+    assert len(bodies) == 2
+    assert [item for body in bodies for item in fanout.unpack(body)] == [(item, data) for item, data, _ in messages]
+    assert len(list(fanout.pack_all(messages, 1))) == 10
+
+
+def test_an_index_that_says_nothing_hides_nothing() -> None:
+    for index in (b'{"kind":"index",}', b'{"kind":"index","conversationIds":[]}', b'{"kind":"index","gatewayIds":1'):
+        body = index + b"\nnull\n" + fanout.pack(ITEMS[:1])
+        assert list(fanout.unpack(body, None, lambda _: False)) == ITEMS[:1]
+
+
 TEXTS = st.text(min_size=1, max_size=40)
 
 
