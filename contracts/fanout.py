@@ -3,8 +3,8 @@
 
 An AMQP message holds several items, each two lines: a small header that a gateway reads, and a JSON value that it passes
 on to sockets without parsing it (`null` where there is none). So a gateway without a member of a room spends a header's
-reading on its event, and no gateway ever serialises a message again. Where all items are messages that were stored, an
-index of them comes first, so that a gateway with no member of any of their rooms reads just that.
+reading on its event, and no gateway ever serialises a message again. Where all items are messages that were stored, or
+all are notifications, an index of them comes first, so that a gateway that none of them concerns reads just that.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -176,7 +176,7 @@ Item = (
 
 _item: TypeAdapter[Item] = TypeAdapter(Annotated[Item, Field(discriminator="kind")])
 NULL = b"null"
-INDEXED = 4  # messages from which on an index is worth its reading
+INDEXED = 4  # items from which on an index is worth its reading
 _INDEX = b'{"kind":"index",'
 _CREATED_IN = b'{"kind":"message.created","conversationId":"'
 
@@ -192,10 +192,14 @@ def pack(items: Iterable[tuple[Item, bytes]], traceparent: str | None = None) ->
 
 
 class Index(NamedTuple):
-    """What the messages in one AMQP message are: of which conversations, and sent at which gateways."""
+    """Whom the items of an AMQP message concern at most.
+
+    Messages: the rooms of their conversations, and the gateways that they were sent at. Notifications: these people.
+    """
 
     conversation_ids: list[str]
     gateway_ids: list[str]
+    user_ids: list[str]
 
 
 def pack_all(items: Iterable[tuple[Item, bytes, str | None]], most: int) -> Iterator[bytes]:
@@ -214,23 +218,28 @@ def pack_all(items: Iterable[tuple[Item, bytes, str | None]], most: int) -> Iter
 
 
 def _indexed(items: Sequence[tuple[Item, bytes]]) -> bytes:
-    created = [item for item, _ in items if isinstance(item, MessageCreated)]
     lines = [packed for _, packed in items]
-    if len(items) < INDEXED or len(created) < len(items):
+    kinds = {type(item) for item, _ in items}
+    if len(items) < INDEXED or len(kinds) > 1 or not kinds <= {MessageCreated, Notification}:
         return b"\n".join(lines)
+    conversations, gateways, users = set[str](), set[str](), set[str]()
+    for item, _ in items:
+        if isinstance(item, MessageCreated):
+            conversations.add(item.conversation_id)
+            gateways.add(item.gateway_id)
+        elif isinstance(item, Notification):
+            users.update(item.unread)
+    index = {"conversationIds": sorted(conversations), "gatewayIds": sorted(gateways), "userIds": sorted(users)}
     # An item of its own, of a kind that nobody else uses: who knows no index skips it.
-    index = {
-        "kind": "index",
-        "conversationIds": sorted({item.conversation_id for item in created}),
-        "gatewayIds": sorted({item.gateway_id for item in created}),
-    }
-    return b"\n".join([to_json(index), NULL, *lines])
+    return b"\n".join([to_json({"kind": "index", **index}), NULL, *lines])
 
 
 def _index_of(body: bytes) -> Index | None:
     fields = peek(body[: body.find(b"\n")])
-    conversations, gateways = fields.get("conversationIds"), fields.get("gatewayIds")
-    return Index(conversations, gateways) if isinstance(conversations, list) and isinstance(gateways, list) else None
+    conversations, gateways, users = (fields.get(name) for name in ("conversationIds", "gatewayIds", "userIds"))
+    if isinstance(conversations, list) and isinstance(gateways, list) and isinstance(users, list):
+        return Index(conversations, gateways, users)
+    return None
 
 
 def unpack(

@@ -142,8 +142,15 @@ class Egress:
                 logger().exception("messages not delivered", conversation=conversation_id)
         stored.clear()
 
-    def _any_concern_us(self, messages: fanout.Index) -> bool:
-        return self._here in messages.gateway_ids or not self.hub.rooms.keys().isdisjoint(messages.conversation_ids)
+    def _any_concern_us(self, index: fanout.Index) -> bool:
+        try:
+            return (
+                self._here in index.gateway_ids
+                or not self.hub.rooms.keys().isdisjoint(index.conversation_ids)
+                or not self.hub.users.keys().isdisjoint(index.user_ids)
+            )
+        except TypeError:
+            return True  # not as we write it
 
     def _concerns_us(self, line: bytes) -> bool:
         """Whether somebody here is to be told. Most of what comes concerns the people of other gateways."""

@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 
 from contracts import fanout, lines, topology
+from contracts.limits import FANOUT_BYTES
 from services.amqp import Broker, Outgoing
 from services.mongo import Database
 from services.notifier import centre, metrics, waiting
@@ -46,8 +47,9 @@ class FirstLook:
         for one in told:
             metrics.NOTIFIED.labels("mention" if one.message else "added").inc(len(one.named))
             metrics.NOTIFIED.labels("message").inc(len(one.others))
-        items = notifications(told, self._settings.preview_length)
-        return [Outgoing(self._broker.topology.fanout.name, "", fanout.pack(items), persistent=False)]
+        items = ((item, data, None) for item, data in notifications(told, self._settings.preview_length))
+        exchange = self._broker.topology.fanout.name
+        return [Outgoing(exchange, "", body, persistent=False) for body in fanout.pack_all(items, FANOUT_BYTES)]
 
     def _second_look(self, told: Sequence[Concerned], came: Sequence[Came]) -> list[Outgoing]:
         wanted = {

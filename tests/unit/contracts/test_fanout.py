@@ -97,9 +97,18 @@ def test_several_messages_have_an_index_by_which_all_are_passed_over() -> None:
     assert headers == [], "not even their headers are looked at"
     assert list(fanout.unpack(body, notes, looks)) == items
     assert headers == [item.encode() for item, _ in items]
-    assert seen == 2 * [fanout.Index(["c0", "c1"], ["g0", "g1"])]
+    assert seen == 2 * [fanout.Index(["c0", "c1"], ["g0", "g1"], [])]
     # Who knows no index skips it, as all that is not known yet.
     assert list(fanout.unpack(body.replace(b'"index"', b'"other"'))) == items
+
+
+def test_several_notifications_have_an_index_of_their_people() -> None:
+    told = [fanout.Notification(id=f"c1:{n}", conversation_id="c1", unread={"bob": n, f"u{n}": 1}) for n in range(4)]
+    (body,) = fanout.pack_all([(item, b"{}", None) for item in told], 10_000)
+    seen: list[fanout.Index] = []
+    assert list(fanout.unpack(body, None, lambda index: bool(seen.append(index)))) == []  # type: ignore[func-returns-value]
+    assert seen == [fanout.Index([], [], ["bob", "u0", "u1", "u2", "u3"])]
+    assert [item for item, _ in fanout.unpack(body)] == told
 
 
 def test_few_messages_and_other_items_have_none() -> None:
@@ -108,7 +117,7 @@ def test_few_messages_and_other_items_have_none() -> None:
 
     few = created(fanout.INDEXED - 1)
     others: list[tuple[fanout.Item, bytes, str | None]] = [(*ITEMS[3], None)]
-    for items in (few, created(fanout.INDEXED) + others):
+    for items in (few, created(fanout.INDEXED) + others, others * 9):
         (body,) = fanout.pack_all(items, 10_000)
         assert list(fanout.unpack(body, None, never)) == [(item, data) for item, data, _ in items]
     assert list(fanout.pack_all([], 10_000)) == []
