@@ -178,7 +178,6 @@ _item: TypeAdapter[Item] = TypeAdapter(Annotated[Item, Field(discriminator="kind
 NULL = b"null"
 INDEXED = 4  # items from which on an index is worth its reading
 _INDEX = b'{"kind":"index",'
-_CREATED_IN = b'{"kind":"message.created","conversationId":"'
 
 
 def pack(items: Iterable[tuple[Item, bytes]], traceparent: str | None = None) -> bytes:
@@ -235,7 +234,7 @@ def _indexed(items: Sequence[tuple[Item, bytes]]) -> bytes:
 
 
 def _index_of(body: bytes) -> Index | None:
-    fields = peek(body[: body.find(b"\n")])
+    fields = _peek(body[: body.find(b"\n")])
     conversations, gateways, users = (fields.get(name) for name in ("conversationIds", "gatewayIds", "userIds"))
     if isinstance(conversations, list) and isinstance(gateways, list) and isinstance(users, list):
         return Index(conversations, gateways, users)
@@ -243,13 +242,15 @@ def _index_of(body: bytes) -> Index | None:
 
 
 def unpack(
-    body: bytes, wanted: Callable[[bytes], bool] | None = None, any_wanted: Callable[[Index], bool] | None = None
+    body: bytes,
+    wanted: Callable[[dict[str, Any]], bool] | None = None,
+    any_wanted: Callable[[Index], bool] | None = None,
 ) -> Iterator[tuple[Item, bytes]]:
     """The items of one AMQP message, in order. Items of a kind that is not known yet are skipped.
 
-    `wanted` sees each header before it is checked, and may pass it over: most of what a gateway reads concerns others, and
-    checking it all would cost more than all the rest of passing it over. `created_in` and `peek` look into one.
-    `any_wanted` sees the index, where there is one, and may pass over all of it.
+    `wanted` sees each header as JSON, before it is checked, and may pass it over: most of what a gateway reads concerns
+    others, and checking it all would cost more than all the rest of passing it over. `any_wanted` sees the index, where
+    there is one, and may pass over everything.
 
     Raises:
         pydantic.ValidationError: naming each field that is wrong, where a known kind is malformed.
@@ -262,7 +263,7 @@ def unpack(
         if indexed:
             indexed = False
             continue
-        if wanted is not None and not wanted(header):
+        if wanted is not None and not wanted(_peek(header)):
             continue
         try:
             item = _item.validate_json(header)
@@ -273,24 +274,7 @@ def unpack(
         yield item, data
 
 
-def created_in(header: bytes) -> str | None:
-    """The conversation of a `message.created`, which most items are, without reading the rest.
-
-    None where it is of another kind, or begins otherwise than `pack` writes it: `peek` knows it then.
-    """
-    if not header.startswith(_CREATED_IN):
-        return None
-    conversation_id = header[len(_CREATED_IN) : header.find(b'"', len(_CREATED_IN))]
-    return None if b"\\" in conversation_id else conversation_id.decode(errors="replace")
-
-
-def sent_at(gateway_id: str) -> bytes:
-    """What the header of a `message.created` has in it if and only if it was sent at this gateway."""
-    return b'"gatewayId":' + to_json(gateway_id)
-
-
-def peek(header: bytes) -> dict[str, Any]:
-    """The fields of a header, unchecked."""
+def _peek(header: bytes) -> dict[str, Any]:
     try:
         fields = from_json(header)
     except ValueError:

@@ -50,7 +50,6 @@ class Egress:
         self._history = history
         self._ingress = ingress
         self._here = ingress.gateway_id
-        self._sent_here = fanout.sent_at(ingress.gateway_id)
         self._inbox = Inbox()
         self._wanted = self._concerns_us if traces is None else traces.noticing(self._concerns_us)
         self._take = self._read if traces is None else traces.delivering(self._read)
@@ -152,12 +151,8 @@ class Egress:
         except TypeError:
             return True  # not as we write it
 
-    def _concerns_us(self, line: bytes) -> bool:
+    def _concerns_us(self, header: dict[str, Any]) -> bool:
         """Whether somebody here is to be told. Most of what comes concerns the people of other gateways."""
-        conversation_id = fanout.created_in(line)
-        if conversation_id is not None:
-            return conversation_id in self.hub.rooms or self._sent_here in line
-        header = fanout.peek(line)
         try:
             match header.get("kind"):
                 case "message.created":

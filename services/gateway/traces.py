@@ -1,13 +1,13 @@
 """Traces at a gateway: from a client's request to its answer, and what is told to the clients here."""
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from contracts.commands import AnyCommand, NotifierCommand
 from contracts.errors import ErrorCode, Refusal
-from contracts.fanout import MessageCreated, Reply, peek
+from contracts.fanout import MessageCreated, Reply
 from contracts.topology import Topology
-from contracts.tracing import carried, carry
+from contracts.tracing import carry, sampled
 from services import tracing
 from services.tracing import Tracing
 
@@ -67,16 +67,15 @@ class Traces:
                 if (span := self._sending.pop(command_id, None)) is not None:
                     span.end()
 
-    def noticing(self, concerns: Callable[[bytes], bool]) -> Callable[[bytes], bool]:
+    def noticing(self, concerns: Callable[[dict[str, Any]], bool]) -> Callable[[dict[str, Any]], bool]:
         """Looks at the headers of items, and begins a span for each traced one that concerns somebody here."""
 
-        def wanted(header: bytes) -> bool:
+        def wanted(header: dict[str, Any]) -> bool:
             if not concerns(header):
                 return False
-            if (context := carried(header)) is not None:
-                fields = peek(header)
-                about = {"palabre.item": str(fields.get("kind"))}
-                if isinstance(conversation := fields.get("conversationId"), str):
+            if (context := sampled(header.get("traceparent"))) is not None:
+                about = {"palabre.item": str(header.get("kind"))}
+                if isinstance(conversation := header.get("conversationId"), str):
                     about["palabre.conversation.id"] = conversation
                 self._delivering.append(self._tracing.processing(context, self._fanout, {**about}))
             return True

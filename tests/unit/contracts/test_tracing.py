@@ -39,8 +39,8 @@ def test_an_item_carries_it_in_its_header_alone() -> None:
     item, data = ITEMS[0], b'{"a":1}'
     seen: list[Any] = []
 
-    def look(header: bytes) -> bool:
-        seen.append(fanout.peek(header).get("traceparent"))
+    def look(header: dict[str, Any]) -> bool:
+        seen.append(header.get("traceparent"))
         return True
 
     assert list(fanout.unpack(fanout.pack([(item, data)], CONTEXT), look)) == [(item, data)]
