@@ -127,8 +127,8 @@ NOTIFICATION_SETTINGS = Collection(
     (Index("user_conversation", (("userId", 1), ("conversationId", 1)), unique=True),),
 )
 
-# The notification centre: what goes on, and what people have read of it. `groups`: people whose entries are alike, of
-# ordinary messages all of a conversation in one document. Having read the conversation shows in the membership.
+# The notification centre: what goes on in it. `groups`: people whose entries are alike, of ordinary messages all of a
+# conversation in one document. Having read the conversation shows in the membership.
 UNREAD = Collection(
     "unread",
     "notifier",
@@ -137,7 +137,7 @@ UNREAD = Collection(
         Index("expires", (("expiresAt", 1),), expires=True),
     ),
 )
-# Entries that have ended, each for all who had it.
+# Entries that are over, each for all who had it.
 NOTIFICATIONS = Collection(
     "notifications",
     "notifier",

@@ -177,6 +177,7 @@ Item = (
 _item: TypeAdapter[Item] = TypeAdapter(Annotated[Item, Field(discriminator="kind")])
 NULL = b"null"
 INDEXED = 4  # items from which on an index is worth its reading
+SHORTER = 4  # times that it is to be shorter than they are
 _INDEX = b'{"kind":"index",'
 
 
@@ -230,7 +231,10 @@ def _indexed(items: Sequence[tuple[Item, bytes]]) -> bytes:
             users.update(item.unread)
     index = {"conversationIds": sorted(conversations), "gatewayIds": sorted(gateways), "userIds": sorted(users)}
     # An item of its own, of a kind that nobody else uses: who knows no index skips it.
-    return b"\n".join([to_json({"kind": "index", **index}), NULL, *lines])
+    header = to_json({"kind": "index", **index})
+    if len(header) * SHORTER > sum(map(len, lines)):
+        return b"\n".join(lines)
+    return b"\n".join([header, NULL, *lines])
 
 
 def _index_of(body: bytes) -> Index | None:

@@ -1,8 +1,8 @@
 """What the notifier keeps for people, as this gateway reads it.
 
 An entry of the notification centre holds no words and does not say whether its conversation was read: both are read with
-it, as they are now. Entries that go on are in other documents than those that have ended, of which there are ever more; who
-has just been moved may be in both.
+it, as they are now. Entries that go on are in other documents than those that are over, of which there are ever more. The
+last one that is over is with those that go on; while it is moved, it is in both.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,6 +14,7 @@ from contracts.conversation import Profile
 from contracts.email import EmailSettings
 from contracts.notifying import Level, Notification, NotificationSettings
 from contracts.push import device_id
+from contracts.shape import now
 from services.mongo import Database
 
 
@@ -52,10 +53,11 @@ class Notifications:
         if cursor is not None:
             at, last_id = cursor
             query["$or"] = [{"at": {"$lt": at}}, {"at": at, "entry": {"$lt": last_id}}]
+        # In this order, as they are moved the other way.
+        found = [entry for entry in await self._going_on(user_id) if cursor is None or _place(entry) < cursor]
+        known = {entry["entry"] for entry in found}
         ended = self._ended.find(query, _fields(user_id)).sort([("at", -1), ("entry", -1)]).limit(limit + 1)
-        going = [entry for entry in await self._going_on(user_id) if cursor is None or _place(entry) < cursor]
-        known = {entry["entry"] for entry in going}
-        found = [*going, *[entry async for entry in ended if entry["entry"] not in known]]
+        found += [entry async for entry in ended if entry["entry"] not in known]
         found.sort(key=_place, reverse=True)
         page = found[:limit]
         following = _place(page[-1]) if len(found) > limit else None
@@ -76,13 +78,17 @@ class Notifications:
         return moment
 
     async def _going_on(self, user_id: str) -> list[dict[str, Any]]:
-        """This person's entries into which what follows is folded, unless they have read them."""
-        theirs = {"$filter": {"input": "$groups", "cond": {"$in": [{"$literal": user_id}, "$$this.people"]}}}
+        """This person's entries into which what follows is folded, and the last ones before those."""
         found = self._unread.aggregate(
             [
                 {"$match": {"groups.people": user_id}},
-                {"$project": {"conversationId": 1, "kind": 1, "group": {"$first": theirs}}},
-                {"$replaceWith": {"$mergeObjects": ["$group", {"conversationId": "$conversationId", "kind": "$kind"}]}},
+                {"$unwind": "$groups"},
+                {"$match": {"groups.people": user_id, "groups.expiresAt": {"$gt": now()}}},
+                {
+                    "$replaceWith": {
+                        "$mergeObjects": ["$groups", {"conversationId": "$conversationId", "kind": "$kind"}]
+                    }
+                },
                 {"$project": _fields(user_id)},
             ]
         )

@@ -6,14 +6,18 @@ Having read the conversation is not noted either: it shows in the membership.
 
 A message that nobody has read yet is the same news to all members, so what goes on for a conversation is one document
 (`unread`), in which those whose entries are alike are one group: it costs a write for the conversation, not one for each
-of them. A mention concerns few among many, so each of those has a document of their own. What somebody has read is moved
-to `notifications` when something follows, again one document for all who are alike.
+of them. A mention concerns few among many, so each of those has a document of their own.
+
+An entry that was read is over with what follows. Its group stays as it is then, until the next write to the document:
+before that it is put into `notifications`, once for all who had it. Whoever dies in between, or is overtaken by another
+notifier, has put there what never changes again.
 
 Messages come in any order (several notifiers take them, and what has waited may have waited twice), and more than once. A
-group knows which of the newest numbers were counted for its people, so each is counted once; what is older than those is
+document knows which of the newest numbers it has counted, each once for all its people; what is older than those is
 taken for counted.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -33,9 +37,11 @@ from services.notifier.recipients import Concerned
 TOGETHER = 500  # documents in one write
 ATTEMPTS = 5  # while another notifier is faster
 DUPLICATE = 11000
-MARKS = 63  # numbers that a group knows of: as many bits as MongoDB's integers have
+MARKS = 63  # numbers that a document knows of: as many bits as MongoDB's integers have
 ALL_MARKS = (1 << MARKS) - 1
+EVENTS = 30  # that it knows of, where they have no number
 Group = dict[str, Any]
+State = dict[str, Any]
 Write = UpdateOne | InsertOne[dict[str, Any]]
 
 
@@ -120,26 +126,27 @@ async def _note(database: Database, news: Mapping[Place, Sequence[News]], kept: 
     unread = database[collections.UNREAD.name]
     found = unread.find({"_id": {"$in": [place.id for place in news]}}, batch_size=TOGETHER)
     known = {document["_id"]: document for document in await found.to_list(None)}
-    history: list[UpdateOne] = []
+    moment, told = now(), Counter[Kind]()
+    over: list[UpdateOne] = []
     begun: list[Write] = []
     changed: list[Write] = []
     for place, some in news.items():
         document = known.get(place.id)
-        following = follow(place.kind, document["groups"] if document else [], some, now() - kept)
+        following = follow(place.kind, document, some, kept, moment)
         if following is None:
             continue
-        metrics.ENTRIES.labels(place.kind).inc(following.people)
-        history += [_ended(place, group, kept) for group in following.ended]
-        state = {"groups": following.groups, "expiresAt": max(group["at"] for group in following.groups) + kept}
+        told[place.kind] += following.people
+        state = following.state
+        state["expiresAt"] = max(group["expiresAt"] for group in state["groups"])
         if document is None:
             about = {"_id": place.id, "conversationId": place.conversation, "kind": place.kind, "rev": 0}
             begun.append(InsertOne({**about, **state}))
         else:
+            over += [_move(place, group) for group in document["groups"] if group["over"]]
             same = {"_id": place.id, "rev": document["rev"]}
             changed.append(UpdateOne(same, {"$set": state, "$inc": {"rev": 1}}))
-    if history:
-        # First: who dies now has them in both, under one id, and moves them again.
-        await database[collections.NOTIFICATIONS.name].bulk_write(history, ordered=False)
+    if over:
+        await database[collections.NOTIFICATIONS.name].bulk_write(over, ordered=False)
     if not begun and not changed:
         return True
     try:
@@ -148,14 +155,15 @@ async def _note(database: Database, news: Mapping[Place, Sequence[News]], kept: 
         if any(one["code"] != DUPLICATE for one in error.details.get("writeErrors", [])):
             raise
         return False
+    for kind, people in told.items():
+        metrics.ENTRIES.labels(kind).inc(people)
     return result.matched_count == len(changed)
 
 
 class Following(NamedTuple):
-    """What comes of news: the groups from then on, those that have ended, and how many people's entries that concerns."""
+    """What comes of news: the document from then on, and how many people's entries that concerns."""
 
-    groups: list[Group]
-    ended: list[Group]
+    state: State
     people: int
 
 
@@ -163,60 +171,61 @@ class _Alike(NamedTuple):
     """What people have in common for whom the same is to be done."""
 
     group: int | None  # that they are in
-    fresh: tuple[int, ...]  # what is new to them of the news
+    fresh: tuple[int, ...]  # which of the news are theirs
     goes_on: bool  # their entry
 
 
-def follow(kind: Kind, before: Sequence[Group], news: Sequence[News], oldest: datetime) -> Following | None:
-    """What comes of news in a document with these groups; None if it is all counted. Groups before `oldest` are over."""
-    news = _once(kind, news)
-    group_of = {user: number for number, group in enumerate(before) for user in group["people"]}
+def follow(
+    kind: Kind, before: State | None, news: Sequence[News], kept: timedelta, moment: datetime
+) -> Following | None:
+    """What comes of news in this document; None if it has counted them all."""
+    news = _fresh(kind, before, news)
+    current = [group for group in before["groups"] if not group["over"]] if before else []
+    group_of = {user: number for number, group in enumerate(current) for user in group["people"]}
     alike: dict[_Alike, list[str]] = {}
     for user in dict.fromkeys(user for one in news for user in one.people):
         number = group_of.get(user)
-        group = None if number is None else before[number]
-        fresh = tuple(
-            place for place, one in enumerate(news) if user in one.people and not _is_counted(kind, group, one)
-        )
-        if fresh:
-            goes_on = group is not None and _goes_on(group, user, news[fresh[-1]].people[user])
-            alike.setdefault(_Alike(number, fresh, goes_on), []).append(user)
+        fresh = tuple(place for place, one in enumerate(news) if user in one.people)
+        goes_on = number is not None and _goes_on(current[number], user, news[fresh[-1]].people[user])
+        alike.setdefault(_Alike(number, fresh, goes_on), []).append(user)
     if not alike:
         return None
-    groups: list[Group] = []
-    ended: list[Group] = []
     moved = {user for users in alike.values() for user in users}
-    for group in before:
+    groups: list[Group] = []
+    for group in current:
         staying = [user for user in group["people"] if user not in moved]
-        if staying and group["at"] >= oldest:
+        if staying and group["expiresAt"] > moment:
             groups.append(_with(group, staying))
     for (number, fresh, goes_on), users in alike.items():
-        group = None if number is None else before[number]
+        group = None if number is None else _with(current[number], users)
         some = [news[place] for place in fresh]
         if group is not None and goes_on:
-            groups.append(_folded(_with(group, users), some))
+            groups.append(_folded(group, some, kept))
             continue
         if group is not None:
-            ended.append(_with(group, users))
-        groups.append(_begun(kind, group, users, some))
-    return Following(_merged(groups), ended, len(moved))
+            groups.append(_over(group, moment))
+        groups.append(_begun(kind, users, some, kept))
+    return Following({"groups": _merged(groups), **_counting(kind, before, news)}, len(moved))
 
 
-def _once(kind: Kind, news: Sequence[News]) -> list[News]:
-    """Each once, in order. That somebody was added has no number of its own: the last of several stands for all."""
+def _fresh(kind: Kind, before: State | None, news: Sequence[News]) -> list[News]:
+    """Those that are not counted yet, each once, in order."""
     if kind == "added":
-        return list(news[-1:])
-    if len(news) == 1:
-        return list(news)
-    return [one for _, one in sorted({one.seq: one for one in news}.items())]
+        known = before["events"] if before else ()
+        once = {one.event_id: one for one in news if one.event_id not in known}
+        return sorted(once.values(), key=lambda one: one.at)
+    if len(news) > 1:
+        news = [one for _, one in sorted({one.seq: one for one in news}.items())]
+    return [one for one in news if before is None or not is_marked(before["newest"], before["marks"], one.seq)]
 
 
-def _is_counted(kind: Kind, group: Group | None, one: News) -> bool:
-    if group is None:
-        return False
-    if kind == "added":
-        return bool(_entry_id(kind, one) == group["entry"] or one.event_id == group["last"])
-    return is_marked(group["newest"], group["marks"], one.seq)
+def _counting(kind: Kind, before: State | None, news: Sequence[News]) -> State:
+    """What the document knows to be counted, with these."""
+    if kind == "added":  # which has no number of its own
+        return {"events": [*(before["events"] if before else ()), *(one.event_id for one in news)][-EVENTS:]}
+    newest, marks = (before["newest"], before["marks"]) if before else (news[0].seq, 1)
+    newest, marks = mark(newest, marks, [one.seq for one in news])
+    return {"newest": newest, "marks": marks}
 
 
 def _goes_on(group: Group, user: str, read: int) -> bool:
@@ -232,39 +241,42 @@ def _with(group: Group, people: list[str]) -> Group:
     return {**group, "people": people, "read": [mark for mark in group["read"] if mark["user"] in some]}
 
 
-def _begun(kind: Kind, before: Group | None, people: list[str], news: Sequence[News]) -> Group:
-    """An entry anew, for people who had this one before. What was counted then is remembered."""
-    first, last = news[0], news[-1]
-    newest, marks = (first.seq, 1) if before is None else (before["newest"], before["marks"])
-    newest, marks = mark(newest, marks, [one.seq for one in news])
+def _begun(kind: Kind, people: list[str], news: Sequence[News], kept: timedelta) -> Group:
+    """An entry anew."""
+    entry = _digest(news[0].event_id, kind)  # of one person no two entries have the same
     return {
-        "entry": _entry_id(kind, first),
+        "entry": entry,
         "people": people,
         "read": [],
-        "newest": newest,
-        "marks": marks,
+        "over": False,
         "count": len(news),
-        **_shown(last),
+        **_shown(news[-1], kept),
     }
 
 
-def _folded(group: Group, news: Sequence[News]) -> Group:
+def _folded(group: Group, news: Sequence[News], kept: timedelta) -> Group:
     """This entry and what follows."""
     last = news[-1]
-    newest, marks = mark(group["newest"], group["marks"], [one.seq for one in news])
-    shown = _shown(last) if last.seq >= group["seq"] else {}
-    return {**group, "newest": newest, "marks": marks, "count": group["count"] + len(news), **shown}
+    newer = (last.seq, last.at) >= (group["seq"], group["at"])
+    return {**group, "count": group["count"] + len(news), **(_shown(last, kept) if newer else {})}
 
 
-def _shown(one: News) -> Group:
-    return {"seq": one.seq, "messageId": one.message_id, "at": one.at, "last": one.event_id}
+def _over(group: Group, moment: datetime) -> Group:
+    """This entry as it stays."""
+    marked = {mark["user"] for mark in group["read"]}
+    read = [{"user": user, "at": moment} for user in group["people"] if user not in marked]
+    return {**group, "over": True, "read": [*group["read"], *read]}
+
+
+def _shown(one: News, kept: timedelta) -> Group:
+    return {"seq": one.seq, "messageId": one.message_id, "at": one.at, "expiresAt": one.at + kept}
 
 
 def _merged(groups: Iterable[Group]) -> list[Group]:
     """Those who are alike are one group."""
     found: dict[tuple[Any, ...], Group] = {}
     for group in groups:
-        key = tuple(value for name, value in group.items() if name not in ("people", "read"))
+        key = (group["entry"], group["over"], group["seq"], group["count"])
         same = found.get(key)
         if same is None:
             found[key] = group
@@ -290,26 +302,18 @@ def mark(newest: int, marks: int, seqs: Iterable[int]) -> tuple[int, int]:
     return newest, marks
 
 
-def _ended(place: Place, group: Group, kept: timedelta) -> UpdateOne:
-    """Keep what these people have read. However often it is done, and whoever of them comes later."""
-    marked = {mark["user"] for mark in group["read"]}
-    moment = now()
-    read = [*group["read"], *({"user": user, "at": moment} for user in group["people"] if user not in marked)]
-    state = {name: group[name] for name in ("entry", "seq", "messageId", "at", "count")}
-    about = {"conversationId": place.conversation, "kind": place.kind, "expiresAt": group["at"] + kept}
+def _move(place: Place, group: Group) -> UpdateOne:
+    """Put what is over where it is kept, however often."""
+    state = {name: value for name, value in group.items() if name not in ("people", "read", "over")}
     return UpdateOne(
         {"_id": _digest(place.id, group["entry"], str(group["seq"]), str(group["count"]))},
         {
-            "$setOnInsert": {**about, **state},
-            "$addToSet": {"people": {"$each": group["people"]}, "read": {"$each": read}},
+            "$setOnInsert": {"conversationId": place.conversation, "kind": place.kind, **state},
+            # Those of them who were over later are another group of the same entry.
+            "$addToSet": {"people": {"$each": group["people"]}, "read": {"$each": group["read"]}},
         },
         upsert=True,
     )
-
-
-def _entry_id(kind: Kind, first: News) -> str:
-    """The same whenever it is begun with the same. Of one person no two entries have the same."""
-    return _digest(first.event_id, kind)
 
 
 def _digest(*parts: str) -> str:

@@ -91,19 +91,23 @@ async def entries(database: Database, cid: str) -> list[tuple[str, str, int, int
 
 async def ended(database: Database, cid: str) -> list[tuple[str, str, int, int]]:
     found = database.notifications.find({"conversationId": cid})
-    return sorted([(user, e["kind"], e["seq"], e["count"]) async for e in found for user in e["people"]])
+    moved = [(user, e["kind"], e["seq"], e["count"]) async for e in found for user in e["people"]]
+    return sorted({*moved, *await in_groups(database, cid, over=True)})
 
 
 async def going_on(database: Database, cid: str) -> list[tuple[str, str, int, int]]:
+    return sorted(await in_groups(database, cid, over=False))
+
+
+async def in_groups(database: Database, cid: str, *, over: bool) -> list[tuple[str, str, int, int]]:
     found = database.unread.find({"conversationId": cid})
-    return sorted(
-        [
-            (user, document["kind"], group["seq"], group["count"])
-            async for document in found
-            for group in document["groups"]
-            for user in group["people"]
-        ]
-    )
+    return [
+        (user, document["kind"], group["seq"], group["count"])
+        async for document in found
+        for group in document["groups"]
+        for user in group["people"]
+        if group["over"] == over
+    ]
 
 
 async def waiting(tap: Tap, seconds: int = 60) -> int:
