@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
 
-from contracts import tracing
+from contracts import lines, tracing
 from contracts.errors import ErrorCode
 from contracts.message import Change
 from contracts.presence import Chosen, Here
@@ -204,24 +204,15 @@ class Index(NamedTuple):
 
 def pack_all(items: Iterable[tuple[Item, bytes, str | None]], most: int) -> Iterator[bytes]:
     """The bodies of as few AMQP messages as hold these, of about so many bytes at most; each with its `traceparent`."""
-    part: list[tuple[Item, bytes]] = []
-    size = 0
-    for item, data, traceparent in items:
-        lines = pack([(item, data)], traceparent)
-        if part and size + len(lines) >= most:
-            yield _indexed(part)
-            part, size = [], 0
-        part.append((item, lines))
-        size += len(lines) + 1
-    if part:
-        yield _indexed(part)
+    packed = ((item, pack([(item, data)], traceparent)) for item, data, traceparent in items)
+    return map(_indexed, lines.portions(packed, most, lambda one: len(one[1])))
 
 
 def _indexed(items: Sequence[tuple[Item, bytes]]) -> bytes:
-    lines = [packed for _, packed in items]
+    packed = [line for _, line in items]
     kinds = {type(item) for item, _ in items}
     if len(items) < INDEXED or len(kinds) > 1 or not kinds <= {MessageCreated, Notification}:
-        return b"\n".join(lines)
+        return lines.pack(packed)
     conversations, gateways, users = set[str](), set[str](), set[str]()
     for item, _ in items:
         if isinstance(item, MessageCreated):
@@ -232,9 +223,9 @@ def _indexed(items: Sequence[tuple[Item, bytes]]) -> bytes:
     index = {"conversationIds": sorted(conversations), "gatewayIds": sorted(gateways), "userIds": sorted(users)}
     # An item of its own, of a kind that nobody else uses: who knows no index skips it.
     header = to_json({"kind": "index", **index})
-    if len(header) * SHORTER > sum(map(len, lines)):
-        return b"\n".join(lines)
-    return b"\n".join([header, NULL, *lines])
+    if len(header) * SHORTER > sum(map(len, packed)):
+        return lines.pack(packed)
+    return lines.pack([header, NULL, *packed])
 
 
 def _index_of(body: bytes) -> Index | None:
@@ -262,8 +253,8 @@ def unpack(
     indexed = body.startswith(_INDEX)
     if indexed and any_wanted is not None and (index := _index_of(body)) is not None and not any_wanted(index):
         return
-    lines = iter(body.split(b"\n"))
-    for header, data in zip(lines, lines, strict=False):
+    pairs = iter(body.split(b"\n"))
+    for header, data in zip(pairs, pairs, strict=False):
         if indexed:
             indexed = False
             continue
