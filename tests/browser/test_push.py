@@ -25,6 +25,7 @@ SHOWN = """async () => {
     const shown = await registration.getNotifications();
     return shown.map(({ title, body, tag }) => [title, body, tag]);
 }"""
+UNSEEN = "async () => (await self.clients.matchAll({ includeUncontrolled: true })).every((page) => !page.focused)"
 # No protocol of the browser clicks on a notification, so the worker is told of a click as the browser would tell it.
 CLICK = """async (tag) => {
     const [notification] = await self.registration.getNotifications({ tag });
@@ -66,6 +67,11 @@ class Pushes:
         (worker,) = self._person.context.service_workers
         return worker
 
+    async def is_unseen(self) -> bool:
+        """Whether the service worker knows that no page is looked at; it learns so a moment after the page."""
+        unseen: bool = await self.worker.evaluate(UNSEEN)
+        return unseen
+
     async def deliver(self, **notice: Any) -> None:
         """One push. What is not given is as of a message."""
         data = json.dumps({"kind": "message", "senderName": "Alice", "conversationName": "Team", **notice})
@@ -91,6 +97,7 @@ async def test_pushes_are_shown_and_a_click_opens_the_conversation(arrive: Arriv
     await expect(bob.page.get_by_role("navigation").get_by_role("link", name=room)).to_be_visible()
     pushes = await Pushes.to(bob)
     await (await bob.context.new_page()).bring_to_front()  # before Bob's window
+    await eventually(pushes.is_unseen)
 
     async def shows(*wanted: list[str]) -> bool:
         return sorted(await pushes.shown()) == sorted(wanted)

@@ -11,12 +11,12 @@ interface Props<Chosen> {
   onChoose: (level: Chosen) => void;
 }
 
-/** Of what one is told; nothing is chosen while that is not known. */
+/** Of what one is told; while that is not known, nothing is chosen and nothing can be: it would be lost, or undone. */
 export function LevelChoice<Chosen extends NotificationLevel | null>(props: Props<Chosen>) {
   const { chosen, hasDefault = false, onChoose } = props;
   const levels = [...(hasDefault ? [null] : []), ...LEVELS];
   return (
-    <fieldset>
+    <fieldset disabled={chosen === undefined}>
       <legend className="pb-1 font-semibold text-ink-soft text-sm">{words.label}</legend>
       <div className="grid gap-0.5">
         {levels.map((level) => {
