@@ -4,6 +4,7 @@ Numbers that were never told here are read from the history, where a message sho
 is not found there was superseded, and is passed over.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -35,11 +36,13 @@ class Changes:
     Attributes:
         last: number of the last one delivered; None until the first join has read it.
         known: every number up to here is held, or superseded.
+        stored: the history is known to have changes up to here.
         healing: whether a hole is being read.
     """
 
     last: int | None = None
     known: int = 0
+    stored: int = 0
     held: dict[int, Changed] = field(default_factory=dict)
     healing: bool = False
 
@@ -52,7 +55,7 @@ class Changes:
         if self.last is not None and change.number <= self.last:
             return False
         twin = self.held.get(change.number)
-        self.held[change.number] = change if twin is None else twin._replace(asked=twin.asked | change.asked)
+        self.held[change.number] = change if twin is None else twin._replace(asked=_joined(twin.asked, change.asked))
         return True
 
     def fill(self, changes: list[Changed], known: int) -> None:
@@ -79,6 +82,17 @@ class Changes:
         self.last = max(self.last, self.known)
         return taken
 
+    def bound(self, most: int) -> list[Changed]:
+        """If there are more than so many, hold none of those behind a hole any longer but the newest, which shows that they
+        are missing; those that were held."""
+        if len(self.held) <= most:
+            return []
+        newest = max(self.held)
+        dropped = [change for number, change in sorted(self.held.items()) if self.known < number < newest]
+        for change in dropped:
+            del self.held[change.number]
+        return dropped
+
     def drop(self, last: int | None = None) -> list[Changed]:
         """Hold none of those up to `last` any longer, or none at all; those that were held."""
         dropped = [change for number, change in sorted(self.held.items()) if last is None or number <= last]
@@ -89,9 +103,9 @@ class Changes:
     @property
     def hole(self) -> tuple[int, int] | None:
         """The numbers between which something is missing, both excluded."""
-        if self.last is None or not self.held:
+        if self.last is None:
             return None
-        above, below = max(self.last, self.known), min(self.held)
+        above, below = max(self.last, self.known), min(self.held, default=self.stored + 1)
         return (above, below) if below > above + 1 else None
 
     @property
@@ -100,3 +114,8 @@ class Changes:
         if self.last is None or not self.held or self.hole is not None:
             return None
         return self.held[min(self.held)].seq
+
+
+def _joined(one: Mapping[Any, list[str | None]], other: Mapping[Any, list[str | None]]) -> dict[Any, list[str | None]]:
+    """All requests of all who asked for the same."""
+    return {connection: [*one.get(connection, ()), *other.get(connection, ())] for connection in {**one, **other}}

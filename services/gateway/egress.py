@@ -3,6 +3,7 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Collection, Coroutine, Iterable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -63,6 +64,7 @@ class Egress:
         self.typing = Shown(self.hub, settings.typing_timeout)
         self.reads = Reads(ingress, settings.read_interval)
         self.presence = Presence(settings, broker, history, ingress, self.hub)
+        self._behind = asyncio.Event()  # since a connection was lost
         self._channel: Channel | None = None  # all before what comes on it is known
         self._heard = now()
         topology, gateway_id = settings.topology, ingress.gateway_id
@@ -103,15 +105,21 @@ class Egress:
 
     def _reconnected(self) -> None:
         self.presence.reconnected()
-        self.in_background(self.catch_up())
+        self._behind.set()
         # Whatever is missing was told after what was heard last; if that was long ago, there was nothing else to tell.
         self.in_background(self._catch_up_reads(self._heard - MARGIN))
 
     async def keep_up(self) -> None:
-        """Catch up from time to time: no later event may show that the last one was lost. Until cancelled."""
+        """Fetch what RabbitMQ did not bring: messages, their changes, and the end of memberships. After each reconnect, and
+        from time to time, for no later event may show that the last one was lost. Until cancelled.
+        """
+        pause = self._settings.recheck_interval
         while True:
-            await asyncio.sleep(self._settings.recheck_interval)
-            await self.catch_up()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._behind.wait()
+            self._behind.clear()
+            pause = self._settings.recheck_interval if await self._caught_up() else HEAL_AGAIN
 
     def _read(self, body: bytes) -> None:
         # Whatever is wrong with one item, all others go on; the history has what it told of.
@@ -322,12 +330,6 @@ class Egress:
         metrics.HOLES.inc()
         logger().info("hole among changes healed", conversation=conversation_id, up_to=below - 1)
 
-    async def catch_up(self) -> None:
-        """Fetch what RabbitMQ did not bring: messages, their changes, and the end of memberships."""
-        if not await self._caught_up():
-            await asyncio.sleep(HEAL_AGAIN)
-            self.in_background(self.catch_up())
-
     async def _caught_up(self) -> bool:
         try:
             async with reading():
@@ -344,9 +346,9 @@ class Egress:
         return True
 
     def _people(self, conversation_ids: Iterable[str]) -> dict[str, set[str]]:
-        """Who is in these rooms now."""
+        """Who is in these rooms now, or is about to be: a long join may have begun before what was not heard."""
         rooms = {c: room for c in conversation_ids if (room := self.hub.rooms.get(c)) is not None}
-        return {c: {person.user_id for person in room.members} for c, room in rooms.items()}
+        return {c: {person.user_id for person in (*room.members, *room.joining)} for c, room in rooms.items()}
 
     async def _remove_absent(self, people: dict[str, set[str]]) -> None:
         """End memberships whose end was not heard. Between reading messages and telling them: whoever was removed before

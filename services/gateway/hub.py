@@ -18,7 +18,7 @@ from services.gateway.outbox import Outbox
 from services.gateway.recent import Numbered, Recent
 from services.gateway.wire import prepare
 
-HELD = 200  # messages that are held for one joining connection; what is more is read from the history again
+HELD = 200  # messages that are held for a joining connection, or before a hole; what is more is read from the history again
 
 
 class Connection(Protocol):
@@ -43,6 +43,7 @@ class Room:
     """One conversation with connections here. `last` is None until the first join has read the history."""
 
     last: int | None = None
+    stored: int = 0  # the history is known to have messages up to here
     # Connection -> the seq up to which its replay went: only what is above is delivered.
     members: dict[Connection, int] = field(default_factory=dict)
     joining: dict[Connection, Joining] = field(default_factory=dict)
@@ -205,21 +206,31 @@ class Hub:
             if room.last is None or message.seq > room.last:
                 room.held[message.seq] = message
         self._advance(conversation_id, room)
+        if len(room.held) > HELD:
+            room.held = {(newest := max(room.held)): room.held[newest]}  # which shows that others are missing
 
     def change(self, conversation_id: str, change: Changed) -> None:
         """A message was changed, as the fan-out tells; maybe again, maybe before what came first."""
         room = self.rooms.get(conversation_id)
-        if room is None or not change.number or not room.changes.add(change):
+        if room is None or not change.number:
             _answer(change)
-        else:
-            self._advance_changes(conversation_id, room)
+            return
+        if room.changes.last is None:  # nobody has joined, so there is no order yet; and a first join may take long
+            _answer(change)
+            change = change._replace(asked={})
+        if not room.changes.add(change):
+            _answer(change)
+            return
+        self._advance_changes(conversation_id, room)
+        for dropped in room.changes.bound(HELD):
+            _answer(dropped)
 
     def behind(self, conversation_id: str, head: int) -> None:
         """The history has messages up to `head`: fetch what is missing here."""
         room = self.rooms.get(conversation_id)
-        if room is not None and room.last is not None and head > room.last and not room.healing:
-            room.healing = True
-            self._heal(conversation_id, room.last, head + 1)
+        if room is not None:
+            room.stored = max(room.stored, head)
+            self._seek(conversation_id, room)
 
     def fill(self, conversation_id: str, messages: Iterable[Numbered]) -> None:
         """A hole was read from the history."""
@@ -258,12 +269,9 @@ class Hub:
     def behind_changes(self, conversation_id: str, last: int) -> None:
         """The history has changes up to `last`: fetch what is missing here."""
         room = self.rooms.get(conversation_id)
-        if room is None or room.changes.last is None or room.changes.healing:
-            return
-        above = max(room.changes.last, room.changes.known)
-        if last > above:
-            room.changes.healing = True
-            self._heal_changes(conversation_id, above, last + 1)
+        if room is not None:
+            room.changes.stored = max(room.changes.stored, last)
+            self._seek_changes(conversation_id, room)
 
     def fill_changes(self, conversation_id: str, changes: list[Changed], known: int) -> None:
         """A hole among the changes was read from the history, up to `known`."""
@@ -302,12 +310,15 @@ class Hub:
             return
         for change in room.changes.take(room.last):
             self._deliver_change(room, change)
-        if (hole := room.changes.hole) is not None:
-            if not room.changes.healing:
-                room.changes.healing = True
-                self._heal_changes(conversation_id, *hole)
-        elif (seq := room.changes.awaits) is not None:
+        self._seek_changes(conversation_id, room)
+        if (seq := room.changes.awaits) is not None:
             self.behind(conversation_id, seq)
+
+    def _seek_changes(self, conversation_id: str, room: Room) -> None:
+        hole = room.changes.hole
+        if hole is not None and not room.changes.healing:
+            room.changes.healing = True
+            self._heal_changes(conversation_id, *hole)
 
     def _deliver_change(self, room: Room, change: Changed) -> None:
         if change.change == "deleted":
@@ -340,11 +351,18 @@ class Hub:
             ready.append(message)
         if ready:
             self._deliver(room, ready)
-        if room.changes.held:
+        if room.changes.held or room.changes.hole is not None:
             self._advance_changes(conversation_id, room)
-        if room.held and not room.healing:
+        self._seek(conversation_id, room)
+
+    def _seek(self, conversation_id: str, room: Room) -> None:
+        """Have the next hole read, unless one is being read: then this is asked again behind it."""
+        if room.last is None or room.healing:
+            return
+        below = min(room.held, default=room.stored + 1)
+        if below > room.last + 1:
             room.healing = True
-            self._heal(conversation_id, room.last, min(room.held))
+            self._heal(conversation_id, room.last, below)
 
     def _deliver(self, room: Room, messages: list[Numbered]) -> None:
         """Messages in a row: framed once, and given to each connection together."""

@@ -69,6 +69,24 @@ def test_nothing_is_taken_before_the_first_join_and_old_ones_are_dropped_with_it
     assert numbers(changes.take(9)) == [5]
 
 
+def test_whoever_asks_twice_for_what_is_held_is_answered_twice() -> None:
+    changes = begun()
+    changes.add(changed(2, asked={"a": ["r1"]}))
+    changes.add(changed(2, asked={"a": ["r2"], "b": [None]}))
+    changes.add(changed(1))
+    assert [change.asked for change in changes.take(9)] == [{}, {"a": ["r1", "r2"], "b": [None]}]
+
+
+def test_a_bound_drops_nothing_that_was_read() -> None:
+    changes = begun()
+    changes.fill([changed(1, seq=8), changed(2)], 2)
+    for number in (9, 5, 7):
+        changes.add(changed(number))
+    assert changes.bound(5) == []
+    assert numbers(changes.bound(4)) == [5, 7]
+    assert (numbers(changes.take(8)), changes.hole) == ([1, 2], (2, 9))
+
+
 def test_whoever_asks_for_what_is_held_already_is_remembered() -> None:
     changes = begun()
     changes.add(changed(2, asked={"a": ["r1"]}))

@@ -1,9 +1,13 @@
 """The hub keeps every conversation's order, whatever the fan-out brings."""
 
+import asyncio
 import json
 from collections.abc import Callable, Sequence
 
+import pytest
+
 from contracts.errors import CloseCode
+from services.gateway import outbox
 from services.gateway.changes import Changed
 from services.gateway.hub import HELD, Hub, Join
 from services.gateway.outbox import Outbox, Turn
@@ -39,6 +43,7 @@ class FakeConnection:
         self.id = name
         self.user_id = user_id or name
         self.joined: set[str] = set()
+        self.gone = False
         self.socket = FakeSocket()
         self.ends: list[Callable[[], None]] = []
         self.outbox = Outbox(self.socket, 1000, Turn(self.ends.append))
@@ -110,6 +115,61 @@ def test_a_hole_is_healed_before_what_follows() -> None:
     assert (one.seqs, holes) == ([], [("c", 0, 3)])
     hub.fill("c", [message(1), message(2)])
     assert one.seqs == [1, 2, 3, 4]
+
+
+def test_what_is_found_missing_while_a_hole_is_read_is_read_behind_it() -> None:
+    holes = Holes()
+    hub = Hub(holes, Holes())
+    one = joined(hub, "one", 0)
+    hub.message("c", message(3))
+    hub.behind("c", 5)
+    hub.fill("c", [message(1), message(2)])
+    assert (one.seqs, holes) == ([1, 2, 3], [("c", 0, 3), ("c", 3, 6)])
+    hub.fill("c", [message(4), message(5)])
+    hub.behind("c", 5)
+    assert (one.seqs, holes[2:]) == ([1, 2, 3, 4, 5], [])
+
+
+def test_what_is_found_missing_before_the_first_join_has_ended_is_read_behind_it() -> None:
+    holes, holes_among_changes = Holes(), Holes()
+    hub = Hub(holes, holes_among_changes)
+    one = FakeConnection("one")
+    hub.add(one)
+    hub.begin_join(one, "c")
+    hub.behind("c", 4)
+    hub.behind_changes("c", 7)
+    assert (holes, holes_among_changes) == ([], [])
+    assert hub.finish_join(one, "c", 2, 6) is Join.DONE
+    assert (holes, holes_among_changes) == ([("c", 2, 5)], [("c", 6, 8)])
+
+
+def test_a_first_join_that_takes_long_holds_no_more_than_any() -> None:
+    holes, holes_among_changes = Holes(), Holes()
+    hub = Hub(holes, holes_among_changes)
+    slow, away = FakeConnection("slow"), FakeConnection("away")
+    hub.add(slow)
+    hub.begin_join(slow, "c")
+    most = 2 * HELD + 5
+    for number in range(1, most + 1):
+        hub.message("c", message(number))
+        hub.change("c", changed(number, r=away))
+    assert [entry[:2] for entry in away.story] == [("changed", number) for number in range(1, most + 1)], "at once"
+    room = hub.rooms["c"]
+    assert max(len(room.held), len(room.changes.held)) <= HELD
+    assert hub.finish_join(slow, "c", 0, 0) is Join.DONE
+    assert [hole[1] for hole in (*holes, *holes_among_changes)] == [0, 0]
+    hub.fill("c", [message(number) for number in range(1, most + 1)])
+    assert slow.seqs == list(range(1, most + 1))
+    hub.fill_changes("c", [changed(number) for number in range(1, most + 1)], most)
+    assert [entry[1] for entry in slow.story if entry[0] == "changed"] == list(range(1, most + 1))
+
+
+def test_more_at_once_than_is_held_is_delivered_without_reading_it() -> None:
+    holes = Holes()
+    hub = Hub(holes, Holes())
+    one = joined(hub, "one", 0)
+    hub.message("c", *(message(seq) for seq in range(1, 2 * HELD)))
+    assert (one.seqs, holes) == (list(range(1, 2 * HELD)), [])
 
 
 def test_what_arrives_while_joining_follows_the_replay() -> None:
@@ -204,6 +264,18 @@ def test_who_is_too_slow_in_the_middle_of_a_delivery_leaves_the_others_theirs() 
     for connection in (other, third):
         connection.end_turn()
         assert len(connection.socket.frames) == 1
+
+
+async def test_who_takes_nothing_for_long_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox, "TAKEN_TIMEOUT", 0.01)
+    stopped = FakeConnection("stopped")
+
+    async def never() -> None:
+        await asyncio.Event().wait()
+
+    stopped.socket.taken = never  # type: ignore[method-assign]
+    await stopped.outbox.taken()
+    assert stopped.socket.code == CloseCode.TOO_SLOW
 
 
 def test_the_frames_of_a_turn_leave_in_one_write() -> None:
