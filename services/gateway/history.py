@@ -1,5 +1,6 @@
 """What is stored, as this gateway reads it: messages, conversations, members and people. Reads only, by majority."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -26,10 +27,15 @@ WITHOUT_CHANGE = {"change": 0}  # the persister's note to itself, which may be l
 
 
 @asynccontextmanager
-async def reading() -> AsyncIterator[None]:
-    """Turns a database that is away into the refusal that a client understands."""
+async def reading(within: float | None = None) -> AsyncIterator[None]:
+    """Turns a database that is away, or does not answer within so many seconds, into what a client understands.
+
+    Raises:
+        Refusal: UNAVAILABLE.
+    """
     try:
-        yield
+        async with asyncio.timeout(within):
+            yield
     except (PyMongoError, TimeoutError) as error:
         raise Refusal(ErrorCode.UNAVAILABLE, "The history cannot be read now.") from error
 
@@ -91,11 +97,14 @@ class History:
 
         With `up_to_seq` only of the messages up to there.
         """
-        query: dict[str, Any] = {"conversationId": conversation_id, "changeSeq": {"$gt": above, "$lte": until}}
-        if up_to_seq is not None:
-            query["seq"] = {"$lte": up_to_seq}
+        query = _changed_query(conversation_id, above, until, up_to_seq)
         found = await self._messages.find(query, HIDDEN_OF_CHANGED).sort("changeSeq", 1).limit(limit).to_list(None)
         return [Changed(d["changeSeq"], d["seq"], d["change"]["kind"], encode_message(d)) for d in found]
+
+    async def count_changed(self, conversation_id: str, above: int, until: int, limit: int, up_to_seq: int) -> int:
+        """How many those are, at most `limit`."""
+        query = _changed_query(conversation_id, above, until, up_to_seq)
+        return int(await self._messages.count_documents(query, limit=limit))
 
     async def replay(self, conversation_id: str, above: int, until: int | None = None) -> list[Numbered]:
         """Messages with `above < seq`, to the newest or `until` (which is included), rising, as they go to sockets."""
@@ -120,9 +129,12 @@ class History:
         cursor = self._messages.find(query, HIDDEN).sort("seq", -1).limit(limit)
         return [to_message(document, viewer) async for document in cursor][::-1]
 
-    async def after(self, conversation_id: str, above: int, limit: int, viewer: str | None = None) -> list[Message]:
-        """The first `limit` messages above a seq, rising."""
-        query = {"conversationId": conversation_id, "seq": {"$gt": above}}
+    async def after(
+        self, conversation_id: str, above: int, limit: int, below: int | None = None, viewer: str | None = None
+    ) -> list[Message]:
+        """The first `limit` messages above a seq (and below another), rising."""
+        seqs = {"$gt": above} if below is None else {"$gt": above, "$lt": below}
+        query = {"conversationId": conversation_id, "seq": seqs}
         cursor = self._messages.find(query, HIDDEN).sort("seq", 1).limit(limit)
         return [to_message(document, viewer) async for document in cursor]
 
@@ -497,3 +509,10 @@ def _member(document: dict[str, Any], profiles: dict[str, Profile]) -> Member:
         last_read_seq=document["lastReadSeq"],
         joined_at=document["joinedAt"],
     )
+
+
+def _changed_query(conversation_id: str, above: int, until: int, up_to_seq: int | None) -> dict[str, Any]:
+    query: dict[str, Any] = {"conversationId": conversation_id, "changeSeq": {"$gt": above, "$lte": until}}
+    if up_to_seq is not None:
+        query["seq"] = {"$lte": up_to_seq}
+    return query

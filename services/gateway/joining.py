@@ -13,6 +13,7 @@ from services.gateway.recent import Numbered
 from services.gateway.wire import prepare
 from services.mongo import Front
 
+READ = 8.0  # seconds: what the client sends meanwhile waits behind it
 PORTION = 200  # messages of a replay that are read at once: what a slow client has not taken yet is not held for it
 
 
@@ -34,7 +35,7 @@ async def join(gateway: Gateway, joiner: Joiner, frame: frames.JoinConversation)
     hub.begin_join(joiner, conversation_id)
     done, replayed = False, 0
     try:
-        async with reading():
+        async with reading(READ):
             front = await history.front_for(conversation_id, joiner.user_id)
             if front is None:
                 raise Refusal(ErrorCode.NOT_A_MEMBER)
@@ -48,6 +49,7 @@ async def join(gateway: Gateway, joiner: Joiner, frame: frames.JoinConversation)
                     hub.remember(conversation_id, above, messages, change)
             else:
                 messages, change = remembered[0], min(change, remembered[1])
+        _check(gateway, joiner, conversation_id)
         first = messages[0].seq if messages else None
         joiner.outbox.send(
             frames.JoinedConversation(
@@ -64,7 +66,7 @@ async def join(gateway: Gateway, joiner: Joiner, frame: frames.JoinConversation)
             await _replay(gateway, joiner, conversation_id, messages)
             replayed += len(messages)
             while messages and (last := messages[-1].seq) < head and not joiner.gone:
-                async with reading():
+                async with reading(READ):
                     messages = await history.replay(conversation_id, last, min(head, last + PORTION))
                 await _replay(gateway, joiner, conversation_id, messages)
                 replayed += len(messages)
@@ -74,9 +76,9 @@ async def join(gateway: Gateway, joiner: Joiner, frame: frames.JoinConversation)
                 case Join.GONE:
                     raise Refusal(ErrorCode.NOT_A_MEMBER)
                 case Join.BEHIND:
-                    async with reading():
+                    async with reading(READ):
                         front = (await history.fronts([conversation_id])).get(conversation_id, Front())
-                        messages = await history.replay(conversation_id, head)
+                        messages = await history.replay(conversation_id, head, head + PORTION)
                     change = front.change
                     if not messages and change <= held.change:
                         raise Refusal(ErrorCode.UNAVAILABLE, "The history is behind.")
@@ -91,14 +93,23 @@ async def join(gateway: Gateway, joiner: Joiner, frame: frames.JoinConversation)
     return replayed
 
 
+def _check(gateway: Gateway, joiner: Joiner, conversation_id: str) -> None:
+    """To be asked after each wait: whoever was told meanwhile that they were removed is told nothing more.
+
+    Raises:
+        Refusal: NOT_A_MEMBER, when the membership has ended since the join was begun.
+    """
+    if not joiner.gone and not gateway.hub.is_joining(joiner, conversation_id):
+        raise Refusal(ErrorCode.NOT_A_MEMBER)
+
+
 async def _replay(gateway: Gateway, joiner: Joiner, conversation_id: str, messages: Sequence[Numbered]) -> None:
-    """Raises Refusal: NOT_A_MEMBER, when the membership ended while the client took its time."""
+    _check(gateway, joiner, conversation_id)
     metrics.frames_out("new_message").inc(len(messages))
     for message in messages:
         if joiner.outbox.half_full:
             await joiner.outbox.taken()
-            if not gateway.hub.is_joining(joiner, conversation_id):
-                raise Refusal(ErrorCode.NOT_A_MEMBER)
+            _check(gateway, joiner, conversation_id)
         joiner.outbox.write(framed(message, joiner))
 
 
@@ -106,18 +117,29 @@ async def _replay_changes(gateway: Gateway, joiner: Joiner, conversation_id: str
     """The changes, up to this one, of messages that the client holds; or that there are too many of them."""
     if change <= held.change or not held.seq:
         return
-    most = gateway.settings.resume_limit
-    async with reading():
-        changes = await gateway.history.changed(conversation_id, held.change, change, most + 1, held.seq)
-    if len(changes) > most:
-        metrics.RESYNCS.inc()
-        joiner.outbox.send(changes_resync(conversation_id, change))
-        return
-    metrics.frames_out("message_updated").inc(len(changes))
-    for changed in changes:
-        if joiner.outbox.half_full:
-            await joiner.outbox.taken()
-        joiner.outbox.write(prepare(frames.message_updated(changed.body, changed.change)))
+    history, most = gateway.history, gateway.settings.resume_limit
+    if change - held.change > most:  # else there cannot be so many
+        async with reading(READ):
+            count = await history.count_changed(conversation_id, held.change, change, most + 1, held.seq)
+        if count > most:
+            _check(gateway, joiner, conversation_id)
+            metrics.RESYNCS.inc()
+            joiner.outbox.send(changes_resync(conversation_id, change))
+            return
+    above = held.change
+    while not joiner.gone:
+        async with reading(READ):
+            changes = await history.changed(conversation_id, above, change, PORTION, held.seq)
+        _check(gateway, joiner, conversation_id)
+        metrics.frames_out("message_updated").inc(len(changes))
+        for changed in changes:
+            if joiner.outbox.half_full:
+                await joiner.outbox.taken()
+                _check(gateway, joiner, conversation_id)
+            joiner.outbox.write(prepare(frames.message_updated(changed.body, changed.change)))
+        if len(changes) < PORTION:
+            return
+        above = changes[-1].number
 
 
 def _replayed_above(frame: frames.JoinConversation, head: int, resume_limit: int) -> int:

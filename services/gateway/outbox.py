@@ -4,6 +4,7 @@ Frames of one turn of the event loop leave in one write: a busy room brings seve
 costs.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -12,6 +13,7 @@ from contracts.frames import ServerFrame
 from services.gateway import metrics
 from services.gateway.wire import prepare
 
+TAKEN_TIMEOUT = 120.0  # seconds for half of the bound: less than a 56k modem brings
 MOST = 64 * 1024  # bytes that are collected before they are written
 
 
@@ -106,9 +108,14 @@ class Outbox:
         return self._socket.waiting + self._size > self._bound // 2
 
     async def taken(self) -> None:
-        """Returns when the peer has taken most of what waited, or takes nothing any more."""
+        """Returns when the peer has taken most of what waited; one that does not for long is closed, as what it is owed is
+        held meanwhile."""
         self.flush()
-        await self._socket.taken()
+        try:
+            async with asyncio.timeout(TAKEN_TIMEOUT):
+                await self._socket.taken()
+        except TimeoutError:
+            self.close(CloseCode.TOO_SLOW, "too slow")
 
     def flush(self) -> None:
         """Hand everything to the socket now."""

@@ -22,6 +22,7 @@ from services.gateway.wire import Wire
 from services.telemetry import logger
 
 LIMITED_LINE = 10.0  # seconds between two lines about one connection's RATE_LIMITED
+COMPARED = 3.0  # seconds for a ping's heads: a client that hears nothing for longer takes the connection for dead
 WAITING_FRAMES = 32  # of one connection, while an earlier one is looked up; then it is read no further
 
 
@@ -315,7 +316,7 @@ class Peer:
     async def _compare(self, frame: frames.Ping, heads: dict[str, int], changes: dict[str, int]) -> None:
         """Answer with what is newer than this, and fetch what the room here should have had."""
         hub, history = self._gateway.hub, self._gateway.history
-        async with reading():
+        async with reading(COMPARED):
             mine = await history.memberships(self.user_id, list({**heads, **changes}))
             fronts = await history.fronts(mine)
         newer = {c: front.seq for c, front in fronts.items() if front.seq > heads.get(c, front.seq)}
