@@ -243,7 +243,7 @@ class Conversation:
     def _elsewhere(self, frame: Frame) -> None:
         if frame["type"] != "notification":
             return
-        where = frame["conversationName"] or "a direct conversation"
+        where = frame["conversationName"] or "a conversation without a name"
         match frame["kind"]:
             case "mention":
                 self.notice(f"{frame['senderName']} mentions you in {where}: {frame.get('preview', '')}")

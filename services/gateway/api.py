@@ -199,8 +199,8 @@ async def create_conversation(gateway: The, caller: Caller, body: NewConversatio
         if len(others) != 1:
             raise InvalidField("memberIds: a direct conversation has exactly one other member")
         conversation_id = direct_conversation_id(caller.user_id, others[0])
-    elif body.name is None:
-        raise InvalidField("name: a group or channel needs a name")
+    elif body.type == "channel" and body.name is None:
+        raise InvalidField("name: a channel needs a name")
     if body.public and body.type != "channel":
         raise InvalidField("public: only a channel can be public")
     await gateway.ingress.request(
@@ -311,12 +311,12 @@ async def messages(
     around_seq: Annotated[int | None, Query(alias="aroundSeq", ge=1, le=2**53 - 1)] = None,
     limit: Annotated[int, Query(ge=1, le=limits.HISTORY_PAGE)] = limits.HISTORY_DEFAULT,
 ) -> Response:
-    """A page, rising `seq`: the newest, those before a seq, after one, or around one.
+    """A page, rising `seq`: the newest, those before a seq, after one, between two, or around one.
 
-    `hasMore` in the direction asked for; around a seq in either, and beside it in each.
+    `hasMore` in the direction asked for (between two seqs: after the page); around one in either, and beside it in each.
     """
-    if [before_seq, after_seq, around_seq].count(None) < 2:
-        raise InvalidField("beforeSeq, afterSeq, aroundSeq: only one of them at a time")
+    if around_seq is not None and (before_seq is not None or after_seq is not None):
+        raise InvalidField("aroundSeq: not together with beforeSeq or afterSeq")
     history, viewer = gateway.history, caller.user_id
     async with reading():
         await check_member(gateway, caller, conversation_id)
@@ -326,7 +326,7 @@ async def messages(
                 Messages(items=around, has_more=before or after, has_more_before=before, has_more_after=after)
             )
         if after_seq is not None:
-            found = await history.after(conversation_id, after_seq, limit + 1, viewer=viewer)
+            found = await history.after(conversation_id, after_seq, limit + 1, before_seq, viewer)
             page = found[:limit]
         else:
             found = await history.newest(conversation_id, limit + 1, before_seq, viewer=viewer)
@@ -351,11 +351,16 @@ async def send(
     wait = take(asyncio.get_running_loop().time(), gateway.buckets_of(caller).sends)
     if wait > 0:
         raise Refusal(ErrorCode.RATE_LIMITED, retry_after=wait)
+    content = content_of(body)
+    if len(body.encode()) > gateway.settings.ws_max_frame:
+        raise InvalidField(
+            f"attachments: a message has at most {gateway.settings.ws_max_frame} bytes, as over WebSocket"
+        )
     answer = await gateway.ingress.request(
         commands.SendMessage(
             **command(gateway, caller),
             conversation_id=conversation_id,
-            content=content_of(body),
+            content=content,
             temp_id=idempotency_key or body.temp_id,
             attachments=body.attachments,
             reply_to=body.reply_to,
@@ -365,7 +370,9 @@ async def send(
     )
     async with reading():
         message: Message = await gateway.history.message(conversation_id, str(answer.message_id), caller.user_id)
-    return respond(own(caller, message), 200 if isinstance(answer, fanout.Reply) else 201)
+    # A reply is no repeat where the event was lost on its way here and the hole that it left was healed.
+    is_repeat = isinstance(answer, fanout.Reply) and bool(answer.duplicate)
+    return respond(own(caller, message), 200 if is_repeat else 201)
 
 
 @router.get("/conversations/{conversationId}/messages/{messageId}", response_model=Message)

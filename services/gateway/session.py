@@ -3,6 +3,8 @@
 States: new, then authenticated; and the set of joined conversations. Time is passed in, in seconds.
 """
 
+import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +20,8 @@ from services.gateway.auth import Identity
 from services.gateway.emojis import emoji_of
 from services.gateway.limits import Buckets, take
 from services.gateway.settings import Settings
+
+SURROGATE = re.compile("[\ud800-\udfff]")  # what no answer could say
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,7 @@ class Session:
         try:
             body = orjson.loads(data)
         except orjson.JSONDecodeError as error:
-            return self._invalid_frame(f"not JSON: {error}", None)
+            return self._unreadable(data, f"not JSON: {error}")
         if not isinstance(body, dict) or not isinstance(body.get("type"), str):
             return self._invalid_frame("type: a frame is a JSON object with a string type", None)
         kind: str = body["type"]
@@ -65,8 +69,7 @@ class Session:
         body["type"] = kind
         known = kind in frames.CLIENT_FRAMES
         metrics.frames_in(kind if known else "unknown").inc()
-        request = body.get("requestId")
-        request_id = request if isinstance(request, str) and 1 <= len(request) <= limits.ID_LENGTH else None
+        request_id = _text(body, "requestId")
         if (wait := self._limit(lambda b: b.frames, now)) > 0:
             return self._limited(body, request_id, wait)
         if self.identity is None and kind not in ("authenticate", "ping"):
@@ -84,6 +87,22 @@ class Session:
                 return _refused(frame, refusal)
         return self._judge(frame, now)
 
+    def _unreadable(self, data: str, sentence: str) -> Refused:
+        """Browsers write half an emoji as an escaped lone surrogate, which is no text (RFC 8259, 8.2): it can be refused
+        only, but whoever sent it waits for an answer with its ids.
+        """
+        try:
+            body = json.loads(data)
+        except (ValueError, RecursionError):
+            body = None
+        if not isinstance(body, dict) or not isinstance(body.get("type"), str):
+            return self._invalid_frame(sentence, None)
+        request_id = _text(body, "requestId")
+        refused = self._invalid_frame(sentence, request_id)
+        if self.identity is None or body["type"].lower() != "send_message":
+            return refused
+        return Refused(_message_error(body, sentence, request_id), refused.close)
+
     def _malformed(self, kind: str, body: dict[str, Any], error: ValidationError, request_id: str | None) -> Refused:
         """What a frame of a known type is answered with, whatever is wrong in it."""
         sentence = complaint(error)
@@ -97,15 +116,7 @@ class Session:
         refused = self._invalid_frame(sentence, request_id)
         if kind != "send_message":
             return refused
-        answer = frames.MessageError(
-            request_id=request_id,
-            error=sentence[:500],
-            code=ErrorCode.INVALID_FRAME,
-            temp_id=_text(body, "tempId"),
-            conversation_id=_text(body, "conversationId"),
-            retryable=False,
-        )
-        return Refused(answer, refused.close)
+        return Refused(_message_error(body, sentence, request_id), refused.close)
 
     def _judge(self, frame: frames.ClientFrame, now: float) -> Outcome:
         match frame:
@@ -246,6 +257,20 @@ def _error(
     return Refused(error_frame(Refusal(code, detail, retry_after=retry_after), request_id, conversation_id))
 
 
+def _message_error(body: dict[str, Any], sentence: str, request_id: str | None) -> frames.MessageError:
+    """A send is refused as one, also where little of it can be read."""
+    return frames.MessageError(
+        request_id=request_id,
+        error=sentence[:500],
+        code=ErrorCode.INVALID_FRAME,
+        temp_id=_text(body, "tempId"),
+        conversation_id=_text(body, "conversationId"),
+        retryable=False,
+    )
+
+
 def _text(body: dict[str, Any], name: str) -> str | None:
     value = body.get(name)
-    return value if isinstance(value, str) and 1 <= len(value) <= limits.ID_LENGTH else None
+    if not isinstance(value, str) or not 1 <= len(value) <= limits.ID_LENGTH:
+        return None
+    return None if SURROGATE.search(value) else value

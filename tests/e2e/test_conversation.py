@@ -120,10 +120,49 @@ async def test_rename_delete_and_roles(two: Two) -> None:
     assert (await two.bob_rest.http.get(f"/api/conversations/{two.cid}")).status_code == 404
 
 
+async def test_a_page_between_two_seqs(two: Two) -> None:
+    for number in range(1, 7):
+        await two.alice_rest.send(two.cid, f"m{number}")
+
+    async def page(**asked: int) -> tuple[list[int], bool]:
+        answer = await two.bob_rest.http.get(f"/api/conversations/{two.cid}/messages", params=asked)
+        assert answer.status_code == 200
+        return [message["seq"] for message in answer.json()["items"]], answer.json()["hasMore"]
+
+    assert await page(afterSeq=1, beforeSeq=5) == ([2, 3, 4], False)
+    assert await page(afterSeq=1, beforeSeq=5, limit=2) == ([2, 3], True)
+    assert await page(afterSeq=4, beforeSeq=5) == ([], False)
+
+
 async def test_a_direct_pair_is_one_conversation(two: Two) -> None:
     one = await two.alice_rest.create_conversation([two.bob.user_id], type="direct")
     other = await two.bob_rest.create_conversation([two.alice.user_id], type="direct")
     assert (one["id"], one["memberCount"]) == (other["id"], 2)
+
+
+async def test_a_group_may_have_no_name_and_a_channel_has_one(two: Two) -> None:
+    group = await two.alice_rest.create_conversation([two.bob.user_id], name=None)
+    assert (group["type"], group["name"], group["memberCount"]) == ("group", None, 2)
+    await two.alice_rest.send(group["id"], "whose is this?")
+    told = await two.bob.expect("notification", kind="message", conversationId=group["id"])
+    assert told["conversationName"] is None
+    channel = await two.alice_rest.http.post("/api/conversations", json={"type": "channel", "memberIds": []})
+    assert (channel.status_code, channel.json()["detail"]) == (422, "name: a channel needs a name")
+
+
+async def test_a_message_over_rest_is_no_longer_than_a_frame(two: Two) -> None:
+    sound = {
+        "name": "s",
+        "url": "https://example.org/s",
+        "type": "audio/ogg",
+        "size": 1,
+        "waveform": [0.123456789] * 1024,
+    }
+    answer = await two.alice_rest.http.post(
+        f"/api/conversations/{two.cid}/messages", json={"content": "", "attachments": [sound] * 6}
+    )
+    assert (answer.status_code, answer.json()["code"]) == (422, "INVALID_FRAME")
+    assert (await two.alice_rest.send(two.cid, "", attachments=[sound] * 2))["seq"] == 1
 
 
 async def test_rest_sends_once_per_idempotency_key(two: Two) -> None:

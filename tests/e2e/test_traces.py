@@ -111,6 +111,7 @@ async def test_one_trace_from_the_frame_to_the_last_gateway(servers: tuple[Serve
             lambda found: (
                 sum(span.name == f"process {prefix}chat.fanout" for span in found) == 2
                 and any(span.service == "palabre-notifier" and span.name.startswith("process") for span in found)
+                and any(span.name == f"process {prefix}chat.commands" for span in found)
                 and any(span.kind == 2 and not span.parent_id for span in found)
             ),
         )

@@ -75,6 +75,25 @@ def test_a_malformed_send_is_refused_as_a_send(session: Session) -> None:
     )
 
 
+def test_half_an_emoji_is_refused_with_the_ids_of_who_sent_it(session: Session) -> None:
+    """As JSON.stringify writes a text that was cut within one."""
+    frame = '{"type":"send_message","conversationId":"c","tempId":"t1","requestId":"r1","content":"cut \\ud83d"}'
+    outcome = session.receive(frame, 0.0)
+    assert isinstance(outcome, Refused)
+    assert isinstance(outcome.frame, frames.MessageError)
+    assert (outcome.frame.code, outcome.frame.temp_id, outcome.frame.conversation_id, outcome.frame.request_id) == (
+        ErrorCode.INVALID_FRAME,
+        "t1",
+        "c",
+        "r1",
+    )
+    in_an_id = session.receive('{"type":"ping","requestId":"\\ud83d","heads":{}}', 0.0)
+    assert isinstance(in_an_id, Refused)
+    assert in_an_id.frame.encode(), "what cannot be said is not"
+    for not_json in ('{"type":"ping","x":NaN}', '{"type":"ping"', "[" * 60_000):
+        assert code_of(session.receive(not_json, 0.0)) is ErrorCode.INVALID_FRAME
+
+
 @pytest.mark.parametrize("token", [None, "", 5])
 def test_an_authentication_without_a_token_fails_as_one(token: object) -> None:
     outcome = receive(Session(SETTINGS, 0.0), type="authenticate", token=token)

@@ -441,7 +441,7 @@ export interface Found {
 
 export interface NewConversation {
   type: ConversationType;
-  /** For groups and channels. */
+  /** For groups, and of every channel. */
   name?: string;
   memberIds: string[];
   /** A channel that anybody finds and joins. */
