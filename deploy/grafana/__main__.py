@@ -58,12 +58,12 @@ PANELS = {
         Panel(
             "In RabbitMQ, for a persister",
             "short",
-            {"{{queue}}": 'rabbitmq_detailed_queue_messages{queue=~"(.*\\\\.)?persister\\\\.[0-9]{2}"}'},
+            {"{{queue}}": 'rabbitmq_detailed_queue_messages{queue=~".*persister\\\\.[0-9]{2}"}'},
         ),
         Panel(
             "In RabbitMQ, for the notifier and for somebody to look",
             "short",
-            {"{{queue}}": 'rabbitmq_detailed_queue_messages{queue=~"(.*\\\\.)?(notifier\\\\..+|chat\\\\.dead)"}'},
+            {"{{queue}}": 'rabbitmq_detailed_queue_messages{queue=~".*(notifier\\\\..+|chat\\\\.dead)"}'},
         ),
         Panel("In gateways, for their answer", "short", {"{{instance}}": "palabre_gateway_pending_commands"}),
         Panel("In gateways, to be handed on", "short", {"{{instance}}": "palabre_gateway_queue_waiting"}),

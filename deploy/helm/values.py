@@ -233,7 +233,10 @@ class NetworkPolicy(Values):
 class Monitor(Values):
     """For the Prometheus Operator."""
 
-    enabled: bool = Field(False, description="make ServiceMonitors")
+    enabled: bool = Field(
+        False,
+        description="make ServiceMonitors, also of the chart's own RabbitMQ; docs/operations.md has that of others",
+    )
     interval: str = Field("15s", description="how often metrics are read")
     labels: Labels = Field({}, description="labels by which your Prometheus finds them")
 
@@ -243,6 +246,11 @@ class Rules(Values):
 
     enabled: bool = Field(False, description="make a PrometheusRule of the alerts in docs/operations.md")
     labels: Labels = Field({}, description="labels by which your Prometheus finds it")
+    rabbitmq_labels: Labels = Field(
+        {},
+        description="labels of the series of a RabbitMQ that is not the chart's own, as `namespace: rabbitmq`; "
+        "all that Prometheus reads when empty",
+    )
 
 
 class Dashboard(Values):

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from prometheus_client import REGISTRY
 
+from contracts.topology import Topology
 from deploy import grafana
 from deploy.grafana.__main__ import FILE as DASHBOARD
 from deploy.grafana.__main__ import dashboard
@@ -22,9 +23,12 @@ RULES = [
     rule for group in yaml.safe_load((PROMETHEUS / "alerts.yaml").read_text())["groups"] for rule in group["rules"]
 ]
 ALERTS = [rule["alert"] for rule in RULES]
-# What RabbitMQ (its plugin rabbitmq_prometheus, 3.10 to 4.x), Prometheus itself and its client for Python give.
+PREFIXES = ("", "blue.", "blue-", "blue", "gateway.", "my-gateway.", "probe.persister.peer.")
+# What RabbitMQ (its plugin rabbitmq_prometheus, 3.10 to 4.x), haproxy, Prometheus itself and its client for Python give.
 OTHERS = {
     "up",
+    "haproxy_process_current_connections",
+    "haproxy_process_max_connections",
     "process_open_fds",
     "process_max_fds",
     "process_resident_memory_bytes",
@@ -50,7 +54,9 @@ def ours() -> set[str]:
 def named(text: str) -> set[str]:
     """The metrics that a query or a page names."""
     return set(
-        re.findall(r"\b(?:up(?=\{)|(?:palabre_(?:gateway|persister|notifier|dependency)|rabbitmq|process)_\w+)", text)
+        re.findall(
+            r"\b(?:up(?=\{)|(?:palabre_(?:gateway|persister|notifier|dependency)|rabbitmq|haproxy|process)_\w+)", text
+        )
     )
 
 
@@ -96,6 +102,31 @@ def test_each_asks_for_metrics_that_exist(rule: dict[str, str]) -> None:
     asked = named(rule["expr"])
     assert asked
     assert asked <= ours() | OTHERS
+
+
+@pytest.mark.parametrize("rule", RULES, ids=ALERTS)
+def test_each_can_be_asked_of_one_environment(rule: dict[str, str]) -> None:
+    """The chart puts its own matchers in place of these: a series without one would be that of all environments."""
+    series = re.findall(r"\b(rabbitmq_\w+|(?:palabre|process|haproxy)_\w+|up(?=\{))(\{[^,}]*)?", rule["expr"])
+    assert {name for name, _ in series} == named(rule["expr"])
+    for name, matcher in series:
+        assert matcher == ('{broker=~".*"' if name.startswith("rabbitmq_") else '{environment=~".*"'), name
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_queues_are_found_whatever_their_prefix_is(prefix: str) -> None:
+    topology = Topology(prefix, 3)
+    wanted = {*(f"{prefix}persister.{n:02d}" for n in range(3)), f"{prefix}chat.dead", f"{prefix}notifier.events"}
+    for text in ((PROMETHEUS / "alerts.yaml").read_text(), json.dumps(dashboard()).replace('\\"', '"')):
+        asked = {re.sub(r"\\+", r"\\", regex) for regex in re.findall(r'(?<=queue=~")\.\*.+?(?=")', text)}
+        assert wanted <= {q.name for q in topology.queues if any(re.fullmatch(regex, q.name) for regex in asked)}
+    jobs = {
+        job["job_name"]: job for job in yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text())["scrape_configs"]
+    }
+    (dropped,) = jobs["rabbitmq-queues"]["metric_relabel_configs"]
+    for come_and_go in (topology.gateway_queue("0193"), topology.peer_queue("0193")):
+        assert re.fullmatch(dropped["regex"], come_and_go.name)
+    assert not [queue.name for queue in topology.queues if re.fullmatch(dropped["regex"], queue.name)]
 
 
 def test_the_page_names_metrics_that_exist() -> None:

@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+import textwrap
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -23,6 +24,8 @@ from services.persister.settings import Settings as Persister
 HERE = Path(__file__).parent
 CHART = generate.CHART
 CHECKOUT = HERE.parents[1]
+OPERATIONS = CHECKOUT / "docs" / "operations.md"
+PROMETHEUS = CHECKOUT / "deploy" / "prometheus" / "prometheus.yml"
 SETS = sorted(path.stem for path in (HERE / "values").glob("*.yaml"))
 VERSIONS = ["1.27", "1.31", "1.34", "1.37"]  # the oldest that the chart takes, the newest that there is, and between
 CUSTOM = {
@@ -227,6 +230,8 @@ def test_selectors_find_their_pods_and_no_others(values: str) -> None:
         ("ServiceMonitor", ("selector", "matchLabels")),
     ):
         for name, resource in of_kind(kind, values).items():
+            if name.endswith("-rabbitmq"):
+                continue  # its pods are the operator's
             selector = resource["spec"]
             for step in path:
                 selector = selector[step]
@@ -256,8 +261,9 @@ def test_what_is_the_operators_is_on_a_port_that_nothing_leads_to_from_outside(v
         assert open_ports == ({"http": 3000, "metrics": 3100} if name.endswith("-gateway") else {"metrics": 3100})
         for probe in ("readinessProbe", "livenessProbe", "startupProbe"):
             assert container[probe]["httpGet"]["port"] == "metrics"
-    for monitor in of_kind("ServiceMonitor", values).values():
-        assert [endpoint["port"] for endpoint in monitor["spec"]["endpoints"]] == ["metrics"]
+    for name, monitor in of_kind("ServiceMonitor", values).items():
+        ports = {endpoint["port"] for endpoint in monitor["spec"]["endpoints"]}
+        assert ports == ({"prometheus"} if name.endswith("-rabbitmq") else {"metrics"})
 
 
 def test_network_policies_let_in_whom_they_name_and_nobody_else() -> None:
@@ -374,6 +380,91 @@ def test_traces_are_switched_on_and_let_out(endpoint: str, port: int) -> None:
     assert [name for name, env in variables.items() if "TRACES_RATIO" in env] == ["release-palabre-gateway"]
     assert variables["release-palabre-gateway"]["TRACES_RATIO"] == "0.001"
     assert not any("4318" in json.dumps(r) or "TRACES" in json.dumps(r) for r in rendered("smallest"))
+
+
+def test_rabbitmq_of_its_own_is_watched_as_in_compose_and_as_the_page_says() -> None:
+    jobs = {job["job_name"]: job for job in yaml.safe_load(PROMETHEUS.read_text())["scrape_configs"]}
+    (page,) = re.findall(r"^   ```yaml\n(   apiVersion: monitoring.+?)^   ```$", OPERATIONS.read_text(), re.M | re.S)
+    own = of_kind("ServiceMonitor", "operators")["chat-rabbitmq"]
+    for monitor in (own, yaml.safe_load(textwrap.dedent(page))):
+        judge(monitor, VERSIONS[-1])
+        found = {endpoint["relabelings"][0]["replacement"]: endpoint for endpoint in monitor["spec"]["endpoints"]}
+        assert found.keys() == {"rabbitmq", "rabbitmq-queues"}
+        for name, endpoint in found.items():
+            assert endpoint["path"] == jobs[name].get("metrics_path", "/metrics")
+            assert endpoint.get("params") == jobs[name].get("params")
+            kept = {"sourceLabels": "source_labels"}
+            dropped = [{kept.get(k, k): v for k, v in r.items()} for r in endpoint.get("metricRelabelings", [])]
+            assert dropped == jobs[name].get("metric_relabel_configs", [])
+    assert own["spec"]["selector"]["matchLabels"]["app.kubernetes.io/name"] in of_kind("RabbitmqCluster", "operators")
+    assert not [name for name in of_kind("ServiceMonitor", "production") if "rabbitmq" in name]
+
+
+@pytest.mark.parametrize(
+    ("values", "ours", "broker", "prefix"),
+    [
+        (
+            "operators",
+            'namespace="default",release="release"',
+            'namespace="default",release="release"',
+            "blue-",
+        ),
+        ("production", 'namespace="default",release="release"', 'namespace="rabbitmq",service="blue"', r"blue\\."),
+    ],
+)
+def test_alerts_are_about_one_environment(values: str, ours: str, broker: str, prefix: str) -> None:
+    """They are those of Compose, but for what they ask of whom."""
+    (made,) = of_kind("PrometheusRule", values).values()
+    source = yaml.safe_load((PROMETHEUS.with_name("alerts.yaml")).read_text())
+    assert [group["name"] for group in made["spec"]["groups"]] == [group["name"] for group in source["groups"]]
+    for group, written in zip(made["spec"]["groups"], source["groups"], strict=True):
+        for rule, as_written in zip(group["rules"], written["rules"], strict=True):
+            narrowed = (
+                as_written["expr"]
+                .replace('environment=~".*"', ours)
+                .replace('broker=~".*"', broker)
+                .replace('queue=~".*', f'queue=~"{prefix}')
+            )
+            labels = {"namespace": "default", "release": "release", **as_written["labels"]}
+            assert rule == {**as_written, "expr": narrowed, "labels": labels}
+            assert '=~".*' not in rule["expr"]
+
+
+def test_one_environment_does_not_hide_another(tmp_path: Path) -> None:
+    """Two are in one Prometheus: in ours nothing runs, in the other everything does."""
+    program = tools.promtool()
+    if program is None:
+        pytest.skip("no promtool on this machine, and none to be had")
+    (made,) = of_kind("PrometheusRule", "operators").values()
+    (tmp_path / "alerts.yaml").write_text(yaml.safe_dump(made["spec"]))
+    other = 'namespace="other",release="release"'
+    about = {"namespace": "default", "release": "release"}
+    raised = ["PalabreGatewaysDown", "PalabrePersistersDown", "PalabreNotifiersDown", "PalabreRabbitmqUnwatched"]
+    summaries = {r["alert"]: (r["labels"], r["annotations"]) for g in made["spec"]["groups"] for r in g["rules"]}
+    case = {
+        "interval": "1m",
+        "input_series": [
+            *({"series": f'up{{{other},job="palabre-{s}"}}', "values": "1x20"} for s in ("gateway", "persister")),
+            {"series": f'up{{{other},job="palabre-notifier"}}', "values": "1x20"},
+            {"series": f'rabbitmq_detailed_queue_consumers{{{other},queue="blue-persister.00"}}', "values": "2x20"},
+            {"series": f"rabbitmq_alarms_memory_used_watermark{{{other}}}", "values": "0x20"},
+        ],
+        "alert_rule_test": [
+            {
+                "alertname": alert,
+                "eval_time": "15m",
+                "exp_alerts": [
+                    {"exp_labels": {**summaries[alert][0], **about}, "exp_annotations": summaries[alert][1]}
+                ],
+            }
+            for alert in raised
+        ],
+    }
+    (tmp_path / "test.yaml").write_text(yaml.safe_dump({"rule_files": ["alerts.yaml"], "tests": [case]}))
+    done = subprocess.run(
+        [program, "test", "rules", "test.yaml"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_secrets_are_in_secrets_only() -> None:
