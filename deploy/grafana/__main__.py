@@ -45,6 +45,11 @@ PANELS = {
         Panel("Frames received", "reqps", _rate("palabre_gateway_frames_in_total", "type")),
         Panel("Frames sent", "reqps", _rate("palabre_gateway_frames_out_total", "type")),
         Panel("What is refused", "reqps", _rate("palabre_gateway_refusals_total", "code")),
+        Panel(
+            "Are the keys of tokens fetched?",
+            "short",
+            {"{{outcome}}": "sum by (outcome) (increase(palabre_gateway_key_fetches_total[10m]))"},
+        ),
     ],
     "Who is slow?": [
         Panel("From a send to stored", "s", _quantiles("palabre_gateway_send_to_stored_seconds")),

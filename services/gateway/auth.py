@@ -18,6 +18,7 @@ from contracts.errors import ErrorCode, Refusal
 from contracts.message import is_url
 from contracts.scopes import ADMIN, Scope, Scopes, granted
 from services import tokens
+from services.gateway import metrics
 from services.gateway.settings import Settings
 from services.telemetry import logger
 
@@ -72,6 +73,9 @@ class Verifier:
         self._tried = float("-inf")  # when the last fetch ended
         self._fetched = False  # whether it succeeded
         self._fetching: asyncio.Task[None] | None = None
+        if settings.jwt_jwks_url is not None:
+            for outcome in ("ok", "failed"):
+                metrics.KEY_FETCHES.labels(outcome)  # from 0 on: Prometheus sees no increase in what begins at 1
 
     async def verify(self, token: str) -> Identity:
         """Who this is.
@@ -147,11 +151,13 @@ class Verifier:
         except Exception as error:  # whatever a strange server made of it
             # The keys that we have are better than none.
             self._fetched = False
+            metrics.KEY_FETCHES.labels("failed").inc()
             logger().warning("JWKS away", reason=str(error) or type(error).__name__)
         else:
             # A symmetric key in a public key set would let anybody sign.
             self._keys = {key.key_id: key.key for key in keys if key.key_type != "oct"}
             self._fetched = True
+            metrics.KEY_FETCHES.labels("ok").inc()
         self._tried = time.monotonic()
 
     async def _key_set(self) -> bytes:

@@ -11,6 +11,7 @@ FRAMES_IN = Counter("palabre_gateway_frames_in_total", "Frames received, by type
 FRAMES_OUT = Counter("palabre_gateway_frames_out_total", "Frames sent, by type", ["type"])
 REFUSALS = Counter("palabre_gateway_refusals_total", "Refusals, by code", ["code"])
 CLOSES = Counter("palabre_gateway_closes_total", "Sockets closed by the gateway, by code", ["code"])
+KEY_FETCHES = Counter("palabre_gateway_key_fetches_total", "Fetches of the keys of tokens, by outcome", ["outcome"])
 CUT_OFF = Counter(
     "palabre_gateway_strangers_cut_off_total", "Connections cut before they authenticated, to make room for others"
 )

@@ -11,6 +11,7 @@ from contextlib import suppress
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
+from prometheus_client import REGISTRY
 
 from contracts.errors import ErrorCode, Refusal
 from services.gateway import auth
@@ -70,6 +71,21 @@ async def test_strangers_and_mixed_algorithms_are_refused(verifier: Verifier) ->
 async def test_keys_that_cannot_be_fetched_are_no_verdict_on_the_token() -> None:
     away = Verifier(Settings(jwt_jwks_url="http://127.0.0.1:9/jwks"))
     assert await refused(away, token(KEY)) is ErrorCode.UNAVAILABLE
+
+
+def fetches(outcome: str) -> float | None:
+    return REGISTRY.get_sample_value("palabre_gateway_key_fetches_total", {"outcome": outcome})
+
+
+async def test_every_fetch_of_the_keys_is_counted_by_what_became_of_it(verifier: Verifier) -> None:
+    """An operator is told by this, since people are told to come back and the gateway stays ready."""
+    ok, failed = fetches("ok"), fetches("failed")
+    assert ok is not None
+    assert failed is not None
+    await verifier.verify(token(KEY))
+    assert (fetches("ok"), fetches("failed")) == (ok + 1, failed)
+    await refused(Verifier(Settings(jwt_jwks_url="http://127.0.0.1:9/jwks")), token(KEY))
+    assert (fetches("ok"), fetches("failed")) == (ok + 1, failed + 1)
 
 
 async def test_known_keys_serve_while_the_set_is_away(verifier: Verifier, monkeypatch: pytest.MonkeyPatch) -> None:
