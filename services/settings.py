@@ -20,12 +20,13 @@ class ServiceSettings(BaseSettings):
     amqp_url: str = Field(
         "amqp://guest:guest@127.0.0.1:5672/",
         pattern=r"^amqps?://[^/?#]+(/[^/?#]*)?(\?[^#]*)?$",
-        description="RabbitMQ, as amqp://user:password@host:port/vhost or amqps://",
+        description="RabbitMQ, as amqp://user:password@host:port/vhost or amqps://…?cafile=FILE, where that file has the "
+        "authorities to trust instead of the system's; also certfile and keyfile, to be known by",
     )
     mongodb_url: str = Field(
         "mongodb://127.0.0.1:27017/?replicaSet=rs0",
         pattern=r"^mongodb(\+srv)?://[^/?#]+",
-        description="MongoDB, a replica set (it may have one node)",
+        description="MongoDB, a replica set (it may have one node); with tls=true&tlsCAFile=FILE likewise",
     )
     mongodb_database: str = Field(
         "palabre", pattern=r"^[A-Za-z0-9_-]{1,63}$", description="database of this environment"

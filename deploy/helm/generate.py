@@ -4,17 +4,38 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
+from pydantic.fields import FieldInfo
 
 from deploy.helm.values import Chart
 from services.gateway.settings import Settings as Gateway
 from services.notifier.settings import Settings as Notifier
 from services.persister.settings import Settings as Persister
+from services.settings import ServiceSettings
 
 CHART = Path(__file__).with_name("palabre")
 TABLE_STARTS = "| value | default | what |\n|---|---|---|\n"
+# Settings that the chart or the images set: what sets each of them, which then is the one place for it.
+SET_ELSEWHERE = {
+    "amqp_url": "rabbitmq",
+    "mongodb_url": "mongodb",
+    "mongodb_database": "mongodb.database",
+    "prefix": "prefix",
+    "partitions": "partitions",
+    "shutdown_timeout": "shutdownSeconds",
+    "traces": "traces.endpoint",
+    "traces_ratio": "traces.ratio",
+    "jwt_secret": "auth.jwtSecret or auth.existingSecret",
+    "jwt_jwks_url": "auth.jwksUrl",
+    "jwt_issuer": "auth.issuer",
+    "jwt_audience": "auth.audience",
+    "allowed_origins": "auth.allowedOrigins",
+    "host": "the image",
+    "port": "the image",
+    "http_port": "the image",
+}
 
 
 def main() -> None:
@@ -43,17 +64,23 @@ def schema() -> dict[str, Any]:
     """JSON Schema of values.yaml, of the draft that every helm knows. A parent chart may pass `global` to every chart."""
     made = _plain(Chart.model_json_schema())
     made["properties"]["global"] = {"type": "object"}
-    workers = {*Persister.model_fields, *Notifier.model_fields}
-    for owner, fields in (
-        (made, {*Gateway.model_fields, *workers}),
-        (made["$defs"]["Gateway"], set(Gateway.model_fields)),
-        (made["$defs"]["Worker"], workers),
-    ):
+    services: dict[str, type[ServiceSettings]] = {"Gateway": Gateway, "Persister": Persister, "Notifier": Notifier}
+    for owner, readers in ((made, list(services.values())), *((made["$defs"][n], [s]) for n, s in services.items())):
         config = owner["properties"]["config"]
         del config["patternProperties"]
-        config["additionalProperties"] = {"type": ["string", "number", "boolean"]}
-        config["propertyNames"] = {"enum": sorted(name.upper() for name in fields)}
+        fields = {name: field for reader in readers for name, field in reader.model_fields.items()}
+        config["properties"] = {name.upper(): _setting(name, fields[name]) for name in sorted(fields)}
+        config["additionalProperties"] = False
     return {"$schema": "http://json-schema.org/draft-07/schema#", **made}
+
+
+def _setting(name: str, field: FieldInfo) -> dict[str, Any]:
+    """What `config` may say of a setting. A refusal is a `const`, for helm prints what that is, and no `description`."""
+    if name in SET_ELSEWHERE:
+        return {"const": f"nothing here: {SET_ELSEWHERE[name]} sets it"}
+    if SecretStr in (field.annotation, *get_args(field.annotation)):
+        return {"const": "nothing here: it is a secret, and belongs into a Secret that existingSecret names"}
+    return {"type": ["string", "number", "boolean"]}
 
 
 def _plain(node: Any) -> Any:

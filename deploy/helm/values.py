@@ -130,8 +130,15 @@ class Service(Values):
     """What every service has."""
 
     replicas: Annotated[int, Field(ge=0)] = Field(2, description="how many; unless something scales it")
-    config: Config = Field({}, description="its settings, by the names in docs/configuration.md")
+    config: Config = Field({}, description="its settings, by the names in docs/configuration.md; none that is secret")
+    existing_secret: str = Field(
+        "", description="name of a Secret whose keys are settings of it too, as SMTP_PASSWORD; none when empty"
+    )
     resources: Resources = Field({}, description="CPU and memory")
+    extra_volumes: list[Resources] = Field(
+        [], description="more volumes of its pods, as one with certificates; those of the persister's are the Job's too"
+    )
+    extra_volume_mounts: list[Resources] = Field([], description="where they are in its container")
     pod_annotations: Labels = Field({}, description="more annotations of its pods")
     node_selector: Labels = Field({}, description="nodes that it may run on")
     tolerations: list[Resources] = Field([], description="taints that it does not mind")
@@ -159,12 +166,20 @@ class Gateway(Service):
 
 
 class Worker(Service):
-    """A persister or notifier."""
+    """What persisters and notifiers have."""
 
     resources: Resources = Field(
         {"requests": {"cpu": "250m", "memory": "192Mi"}, "limits": {"memory": "512Mi"}}, description="CPU and memory"
     )
     keda: Keda = Field(Keda(), description="by queue length")
+
+
+class Persister(Worker):
+    """The persisters."""
+
+
+class Notifier(Worker):
+    """The notifiers."""
 
 
 class Prepare(Values):
@@ -182,11 +197,10 @@ class Prepare(Values):
     )
 
 
-class Path(Values):
-    """A host of the Ingress."""
+class Host(Values):
+    """A host of the Ingress, all of it: the page is built for the root of one."""
 
-    host: str = Field("", description="name")
-    path: str = Field("/", description="what stands before all paths, for a controller that takes it away")
+    host: str = Field("", description="name; every name when empty")
 
 
 class Tls(Values):
@@ -209,7 +223,7 @@ class Ingress(Values):
         },
         description="an open WebSocket may be silent for HEARTBEAT_INTERVAL (30 s): time-outs have to be above",
     )
-    hosts: list[Path] = Field([], description="hosts and paths")
+    hosts: list[Host] = Field([], description="hosts, each as `host: NAME`; the page wants a host to itself")
     tls: list[Tls] = Field([], description="certificates")
 
 
@@ -300,8 +314,8 @@ class Chart(Values):
     mongodb: Mongodb = Field(Mongodb(), description="where MongoDB is")
     auth: Auth = Field(Auth(), description="who is let in")
     gateway: Gateway = Field(Gateway(), description="WebSocket, REST and the page")
-    persister: Worker = Field(Worker(), description="stores what is said")
-    notifier: Worker = Field(Worker(), description="reaches those who are absent")
+    persister: Persister = Field(Persister(), description="stores what is said")
+    notifier: Notifier = Field(Notifier(), description="reaches those who are absent")
     shutdown_seconds: Annotated[int, Field(ge=1)] = Field(
         30, description="what a service may take to finish what it has in hand (SHUTDOWN_TIMEOUT)"
     )

@@ -77,7 +77,9 @@ class Settings(WorkerSettings):
     smtp_security: Literal["starttls", "tls", "none"] = Field(
         "starttls", description="starttls and tls end where the server cannot or is not known; none is for this machine"
     )
-    smtp_ca_file: Path | None = Field(None, description="certificates by which it is known, beside those of the system")
+    smtp_ca_file: Path | None = Field(
+        None, description="authorities by which it is known, instead of those of the system"
+    )
     smtp_user: str | None = Field(None, description="as whom to sign in there")
     smtp_password: SecretStr | None = Field(None, description="with which password")
     smtp_timeout: float = Field(30.0, gt=0, le=300, description="seconds for each step of the conversation with it")

@@ -156,7 +156,8 @@ def test_every_pod_is_restricted(values: str) -> None:
         assert pod["securityContext"]["runAsUser"] == 10001
         assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
         assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys()
-        assert {kind for volume in pod.get("volumes", []) for kind in volume.keys() - {"name"}} <= {"emptyDir"}
+        kinds = {kind for volume in pod.get("volumes", []) for kind in volume.keys() - {"name"}}
+        assert kinds <= {"emptyDir", "configMap"}  # the latter of the values, and only read
         for container in pod["containers"]:
             security = container["securityContext"]
             assert security["allowPrivilegeEscalation"] is False
@@ -168,7 +169,10 @@ def test_every_pod_is_restricted(values: str) -> None:
 @pytest.mark.parametrize("values", SETS)
 def test_what_a_pod_reads_is_there(values: str) -> None:
     """A ConfigMap or Secret that a pod names is the chart's, an operator's or of the values; hooks read hooks."""
-    given = {"palabre", "chat-keys", "chat-rabbitmq-default-user", "chat-mongodb-url"}
+    given = {
+        *("palabre", "chat-keys", "chat-rabbitmq-default-user", "chat-mongodb-url"),
+        *("palabre-gateway", "palabre-notifier"),
+    }
     resources = rendered(values)
     for resource in resources:
         if resource["kind"] not in {"Deployment", "Job"}:
@@ -182,7 +186,10 @@ def test_what_a_pod_reads_is_there(values: str) -> None:
         }
         (container,) = resource["spec"]["template"]["spec"]["containers"]
         for source in container["envFrom"]:
-            assert ("ConfigMap", source["configMapRef"]["name"], None) in made
+            if "secretRef" in source:
+                assert source["secretRef"]["name"] in given
+            else:
+                assert ("ConfigMap", source["configMapRef"]["name"], None) in made
         for variable in container["env"]:
             if reference := variable.get("valueFrom", {}).get("secretKeyRef"):
                 assert reference["name"] in given or ("Secret", reference["name"], reference["key"]) in made
@@ -200,7 +207,8 @@ def test_settings_are_those_of_the_services(values: str) -> None:
         (container,) = deployment["spec"]["template"]["spec"]["containers"]
         variables = {variable["name"] for variable in container["env"]}
         for source in container["envFrom"]:
-            variables |= maps[source["configMapRef"]["name"]]["data"].keys()
+            if "configMapRef" in source:
+                variables |= maps[source["configMapRef"]["name"]]["data"].keys()
         assert variables <= known[service]
         assert {"AMQP_URL", "MONGODB_URL", "PARTITIONS", "SHUTDOWN_TIMEOUT"} <= variables
 
@@ -330,9 +338,9 @@ def test_the_ingress_lets_in_what_is_called_from_outside_and_nothing_of_an_opera
             for rule in rules[host]
         )
 
-    for host, below in (("chat.example", ""), ("www.example", "/chat")):
-        assert {path for path in served if not enters(host, below + path)} == {"/metrics", "/healthz", "/readyz"}
-        assert not enters(host, below + "/elsewhere")
+    for host in ("chat.example", "www.example"):
+        assert {path for path in served if not enters(host, path)} == {"/metrics", "/healthz", "/readyz"}
+        assert not enters(host, "/elsewhere")
 
 
 def ingress(values: str) -> Resource:
@@ -380,6 +388,39 @@ def test_traces_are_switched_on_and_let_out(endpoint: str, port: int) -> None:
     assert [name for name, env in variables.items() if "TRACES_RATIO" in env] == ["release-palabre-gateway"]
     assert variables["release-palabre-gateway"]["TRACES_RATIO"] == "0.001"
     assert not any("4318" in json.dumps(r) or "TRACES" in json.dumps(r) for r in rendered("smallest"))
+
+
+def test_what_is_secret_and_what_is_a_file_comes_in_beside_the_settings() -> None:
+    """`existingSecret`, and volumes: the Job speaks to the same servers, so it has the persister's."""
+    (job,) = of_kind("Job", "production").values()
+    for resource in (*of_kind("Deployment", "production").values(), job):
+        pod = resource["spec"]["template"]["spec"]
+        (container,) = pod["containers"]
+        assert {"name": "authorities", "configMap": {"name": "our-authorities"}} in pod["volumes"]
+        assert {"name": "authorities", "mountPath": "/etc/authorities", "readOnly": True} in container["volumeMounts"]
+    for service, secrets in (("gateway", ["palabre-gateway"]), ("persister", []), ("notifier", ["palabre-notifier"])):
+        deployment = of_kind("Deployment", "production")[f"release-palabre-{service}"]
+        (container,) = deployment["spec"]["template"]["spec"]["containers"]
+        assert [s["secretRef"]["name"] for s in container["envFrom"] if "secretRef" in s] == secrets
+
+
+@pytest.mark.parametrize("values", SETS)
+def test_what_the_chart_sets_cannot_be_set_beside_it(values: str) -> None:
+    """One of the two would do nothing, silently."""
+    given = yaml.safe_load((HERE / "values" / f"{values}.yaml").read_text())
+    asked = {name for part in (given, *given.values()) if isinstance(part, dict) for name in part.get("config", {})}
+    made = {
+        *(name for m in of_kind("ConfigMap", values).values() if "PARTITIONS" in m["data"] for name in m["data"]),
+        *(v["name"] for _, pod in pods(values) for c in pod["containers"] for v in c.get("env", [])),
+    }
+    assert made - asked <= {name.upper() for name in generate.SET_ELSEWHERE}
+
+
+def test_what_sets_a_setting_is_a_value_of_the_chart() -> None:
+    described = (CHART / "README.md").read_text()
+    for places in set(generate.SET_ELSEWHERE.values()) - {"the image"}:
+        for place in places.split(" or "):
+            assert re.search(rf"^\| `{re.escape(place)}[.`]", described, re.M), place
 
 
 def test_rabbitmq_of_its_own_is_watched_as_in_compose_and_as_the_page_says() -> None:
@@ -467,6 +508,36 @@ def test_one_environment_does_not_hide_another(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.parametrize(
+    ("more", "addresses"),
+    [
+        ([], ["https://chat.example/", "https://www.example/"]),
+        (["--set=ingress.tls[0].hosts={chat.example}"], ["https://chat.example/", "http://www.example/"]),
+        (["--set=ingress.tls[0].hosts={*.example}"], ["https://chat.example/", "https://www.example/"]),
+        (['--set-json=ingress.tls=[{"secretName": "chat-tls"}]'], ["https://chat.example/", "https://www.example/"]),
+        (["--set=ingress.tls=null"], ["http://chat.example/", "http://www.example/"]),
+    ],
+)
+def test_the_notes_say_where_the_page_is(more: list[str], addresses: list[str]) -> None:
+    assert re.findall(r"^ +(https?://\S+)$", notes("production", *more), re.M) == addresses
+
+
+def test_without_an_ingress_the_notes_say_how_to_reach_it_all_the_same() -> None:
+    said = notes("smallest")
+    assert "http://127.0.0.1:3000 after" in said
+    assert "allowedOrigins" not in said
+    assert "allowedOrigins has http://127.0.0.1:3000" in notes("production", "--set=ingress.enabled=false")
+
+
+def notes(values: str, *more: str) -> str:
+    """What is said after an installation."""
+    done = helm(
+        "install", "release", str(CHART), f"--values={HERE / 'values' / values}.yaml", "--dry-run=client", *more
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.partition("NOTES:")[2]
+
+
 def test_secrets_are_in_secrets_only() -> None:
     text = yaml.safe_dump([r for r in rendered("smallest") if r["kind"] != "Secret"])
     assert "secret of the tests" not in text
@@ -488,6 +559,16 @@ def test_secrets_are_in_secrets_only() -> None:
         ("gateway.replica=3", "replica"),
         ("config.logLevel=debug", "logLevel"),
         ("persister.config.WS_QUEUE_BYTES=1", "WS_QUEUE_BYTES"),
+        ("persister.config.WEBHOOKS=off", "WEBHOOKS"),
+        ("gateway.config.RATE_SEND=5", "RATE_SEND"),
+        ("gateway.config.HTTP_PORT=3200", "the image sets it"),
+        ("config.PARTITIONS=8", "partitions sets it"),
+        ("gateway.config.JWT_ISSUER=me", "auth.issuer sets it"),
+        ("notifier.config.SMTP_PASSWORD=hidden", "a Secret that existingSecret names"),
+        ("notifier.config.VAPID_PRIVATE_KEY=hidden", "a Secret that existingSecret names"),
+        ("gateway.config.EMAIL_SECRET=hidden", "a Secret that existingSecret names"),
+        ("config.EMAIL_SECRET=hidden", "a Secret that existingSecret names"),
+        ("ingress.hosts[0].path=/chat", "path"),
         ("persister.keda.enabled=true", "managementUrl"),
         ("mongodb.cluster.enabled=true", "passwordSecret"),
         ("ingress.enabled=true", "ingress.hosts"),
@@ -498,3 +579,4 @@ def test_what_cannot_work_is_refused(wrong: str, complaint: str) -> None:
     done = helm("template", "release", str(CHART), f"--values={HERE / 'values' / 'smallest.yaml'}", f"--set={wrong}")
     assert done.returncode != 0
     assert complaint in done.stderr
+    assert "hidden" not in done.stderr
