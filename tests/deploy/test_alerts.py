@@ -4,6 +4,8 @@ import importlib
 import json
 import re
 import subprocess
+import time
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from deploy import grafana
 from deploy.grafana.__main__ import FILE as DASHBOARD
 from deploy.grafana.__main__ import dashboard
 from deploy.local import tools
+from deploy.local.process import free_port
 
 ROOT = Path(__file__).parents[2]
 PROMETHEUS = ROOT / "deploy" / "prometheus"
@@ -163,3 +166,39 @@ def test_the_proxy_of_compose_accepts_its_configuration() -> None:
         [program, "-c", "-f", ROOT / "deploy/haproxy/haproxy.cfg"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_the_proxy_of_compose_takes_as_many_sockets_as_it_has_files_for_and_says_so(tmp_path: Path) -> None:
+    program = tools.haproxy()
+    if program is None:
+        pytest.skip("no haproxy on this machine, and none to be had")
+    port = free_port()
+    written = (ROOT / "deploy/haproxy/haproxy.cfg").read_text()
+    for theirs, ours in (("bind :3000", free_port()), ("bind :8405", port), ("bind 127.0.0.1:8404", free_port())):
+        assert theirs in written
+        written = written.replace(theirs, f"bind 127.0.0.1:{ours}")
+    (tmp_path / "haproxy.cfg").write_text(written)
+    limited = f"ulimit -n 5000 && exec {program} -db -f {tmp_path / 'haproxy.cfg'}"
+    with subprocess.Popen(["/bin/sh", "-c", limited], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
+        try:
+            told = _read(f"http://127.0.0.1:{port}/metrics")
+        finally:
+            running.terminate()
+    (most,) = re.findall(r"^haproxy_process_max_connections (\d+)$", told, re.M)
+    assert 2000 < int(most) < 2500
+    limits = dict(re.findall(r'^haproxy_frontend_limit_sessions\{proxy="(\w+)"\} (\d+)$', told, re.M))
+    assert limits["chat"] == most
+    assert "haproxy_process_current_connections" in told
+
+
+def _read(url: str) -> str:
+    """As soon as somebody answers there."""
+    give_up = time.monotonic() + 20
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - ours, on loopback
+                return str(answer.read().decode())
+        except OSError:
+            if time.monotonic() > give_up:
+                raise
+            time.sleep(0.1)

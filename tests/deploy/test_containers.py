@@ -5,11 +5,14 @@
 
 import asyncio
 import os
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from services.gateway.settings import Settings
+from services.settings import load
 from tests.deploy.composed import MEMORY, OURS, SERVICES, Composed, missing
 from tests.faults.verdict import verdict
 from tests.support.chat_client import ChatClient, Rest
@@ -32,6 +35,48 @@ def test_every_container_comes_back_and_says_whether_it_works(name: str) -> None
 def test_our_containers_write_nothing(name: str) -> None:
     assert SERVICES[name]["read_only"] is True
     assert SERVICES[name]["cap_drop"] == ["ALL"]
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_every_setting_can_be_set_and_no_file_has_to_be_there(name: str) -> None:
+    assert SERVICES[name]["env_file"] == [{"path": f"{name}.env", "required": False}]
+
+
+@pytest.mark.parametrize(
+    ("environment", "auth_dev"),
+    [
+        ({}, True),
+        ({"AUTH_DEV": "0"}, False),
+        ({"LISTEN": "0.0.0.0", "AUTH_DEV": "0"}, False),
+        ({"LISTEN": "0.0.0.0", "AUTH_DEV": "1"}, True),
+        ({"LISTEN": "0.0.0.0"}, None),
+    ],
+)
+def test_others_are_let_in_under_any_name_only_where_that_was_chosen(
+    environment: dict[str, str],
+    auth_dev: bool | None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("AUTH_DEV", interpolated(SERVICES["gateway"]["environment"]["AUTH_DEV"], environment))
+    monkeypatch.setenv("JWT_SECRET", "a secret of the tests, long enough for HS256")
+    if auth_dev is not None:
+        assert load(Settings).auth_dev is auth_dev
+        return
+    with pytest.raises(SystemExit):
+        load(Settings)
+    assert capsys.readouterr().err.startswith("AUTH_DEV: Input should be a valid boolean")
+
+
+def interpolated(text: str, environment: dict[str, str]) -> str:
+    """As Compose does it: https://docs.docker.com/reference/compose-file/interpolation/, of which we use two forms."""
+    innermost = re.compile(r"\$\{(\w+):([-+])([^${}]*)\}")
+    while found := innermost.search(text):
+        name, form, other = found.groups()
+        value = environment.get(name, "")
+        chosen = (value or other) if form == "-" else (other if value else "")
+        text = text[: found.start()] + chosen + text[found.end() :]
+    return text
 
 
 @pytest.fixture(params=RABBITMQS)
