@@ -1,13 +1,13 @@
 import tailwindcss from "@tailwindcss/vite";
 import react from "@vitejs/plugin-react";
 import { defineConfig } from "vite";
-import { emojiData } from "./scripts/emoji-data.ts";
+import { served } from "./scripts/served.ts";
 import { sizes } from "./scripts/sizes.ts";
 
 const gateway = process.env.GATEWAY ?? "http://127.0.0.1:3000";
 
 export default defineConfig({
-  plugins: [react(), tailwindcss(), emojiData(), sizes()],
+  plugins: [react(), tailwindcss(), served(), sizes()],
   build: {
     // The page is told its Content-Security-Policy by the gateway: nothing may be inlined into it.
     assetsInlineLimit: 0,

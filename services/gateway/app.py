@@ -76,6 +76,10 @@ def create_app(settings: Settings) -> FastAPI:
             webhooks=Webhooks(database, history),
             typing=Rounds(broker),
         )
+        if settings.jwt_jwks_url is not None and settings.jwt_audience is None:
+            logger().warning(
+                "JWT_AUDIENCE is not set: a token that the provider made for another application is good here too"
+            )
         app.state.gateway = gateway
         app.state.failed = asyncio.Event()
         checks.update(rabbitmq=broker.check, mongodb=partial(mongo.ping, database))
@@ -117,9 +121,8 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI(
         title="Palabre",
         lifespan=lifespan,
-        docs_url="/api/docs",
+        docs_url=None,  # it would load what shows it from elsewhere, with the rights of this origin: see page.py
         redoc_url=None,
-        swagger_ui_oauth2_redirect_url=None,
         openapi_url="/api/openapi.json",
         redirect_slashes=False,  # the way there would be taken from `Host`, which anybody can write
     )

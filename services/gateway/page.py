@@ -1,4 +1,5 @@
-"""The web page at `/`: the files of its build, kept in memory, and what its browser side must be told.
+"""The web page at `/`, and the API's description at `/api/docs`: the files of their build, kept in memory, and what the
+page's browser side must be told.
 
 The build is read once at the start: requests then touch no disk, cannot leave the folder, and a page that is being
 rebuilt is never served half.
@@ -18,6 +19,7 @@ from services.gateway.settings import Settings
 from services.telemetry import logger
 
 COMPRESSIBLE = ("text/", "application/json", "application/manifest+json", "image/svg+xml")
+DOCS = "api-docs/"  # shows the API's description: Swagger UI, which is no part of the page
 HASHED = "assets/"  # the build puts a hash of the content into these names, so a name never changes its content
 IMMUTABLE = "public, max-age=31536000, immutable"
 ASK_FIRST = "no-cache"
@@ -26,6 +28,8 @@ NOT_BUILT = """This gateway has no web page: there is no build in WEB_ROOT ({roo
 `make run` builds it; by hand: cd web && npm ci && npm run build. Then start the gateway again.
 The API is at /api/docs, the WebSocket at /ws/chat.
 """
+
+NO_DOCS = "The API is described by /api/openapi.json. What would show it here comes with the build of the web page.\n"
 
 # What a system's own table may lack or say otherwise.
 mimetypes.add_type("text/javascript", ".js")
@@ -80,6 +84,15 @@ def install(app: FastAPI, settings: Settings) -> None:
 
         app.add_route("/", hint, methods=["GET"], include_in_schema=False)
 
+    if (shown := files.get(f"{DOCS}index.html")) is not None:
+        serve("/api/docs", shown)
+    else:
+
+        async def no_docs(_: Request) -> Response:
+            return PlainTextResponse(NO_DOCS, headers=headers)
+
+        app.add_route("/api/docs", no_docs, methods=["GET"], include_in_schema=False)
+
     told = _told(settings)
 
     async def page_settings(_: Request) -> Response:
@@ -106,7 +119,7 @@ def _security(settings: Settings) -> dict[str, str]:
     connect = ["'self'"]
     if settings.web_oidc_issuer:
         issuer = urlsplit(settings.web_oidc_issuer)
-        connect.append(f"{issuer.scheme}://{issuer.netloc}")
+        connect += [f"{issuer.scheme}://{issuer.netloc}", *settings.web_oidc_origins]
     policy = {
         "default-src": "'none'",
         "script-src": "'self'",
@@ -123,6 +136,26 @@ def _security(settings: Settings) -> dict[str, str]:
         "require-trusted-types-for": "'script'",
         "trusted-types": "palabre-worker",
     }
+    return _headers(policy)
+
+
+def _security_of_docs() -> dict[str, str]:
+    """Swagger UI writes styles into its elements, and HTML of what the API's description says, which is ours."""
+    return _headers(
+        {
+            "default-src": "'none'",
+            "script-src": "'self'",
+            "style-src": "'self' 'unsafe-inline'",
+            "img-src": "'self' data:",
+            "connect-src": "'self'",
+            "base-uri": "'none'",
+            "form-action": "'none'",
+            "frame-ancestors": "'none'",
+        }
+    )
+
+
+def _headers(policy: dict[str, str]) -> dict[str, str]:
     return {
         "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in policy.items()),
         "X-Content-Type-Options": "nosniff",
@@ -132,11 +165,9 @@ def _security(settings: Settings) -> dict[str, str]:
 
 def _read(root: Path, security: dict[str, str]) -> dict[str, File]:
     """Every file of the build, by its path in it."""
-    return {
-        path.relative_to(root).as_posix(): _file(path, path.relative_to(root).as_posix(), security)
-        for path in sorted(root.rglob("*"))
-        if path.is_file()
-    }
+    of_docs = _security_of_docs()
+    names = [(path, path.relative_to(root).as_posix()) for path in sorted(root.rglob("*")) if path.is_file()]
+    return {name: _file(path, name, of_docs if name.startswith(DOCS) else security) for path, name in names}
 
 
 def _file(path: Path, name: str, security: dict[str, str]) -> File:

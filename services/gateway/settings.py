@@ -121,13 +121,17 @@ class Settings(TokenSettings):
         None, pattern=r"^https?://[^\s;,]+$", description="the page signs people in at this OpenID provider"
     )
     web_oidc_client_id: str | None = Field(None, description="as which public client (code flow with PKCE)")
+    web_oidc_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="origins of the provider's token endpoint, where that is on another host, comma-separated",
+    )
     web_host_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="origins of pages that may embed the page and give it a token, comma-separated"
     )
 
     # Each looks at one field and those above it, so that everything that is wrong is told at once.
 
-    @field_validator("allowed_origins", "web_host_origins", mode="before")
+    @field_validator("allowed_origins", "web_oidc_origins", "web_host_origins", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if not isinstance(value, str):
@@ -142,7 +146,7 @@ class Settings(TokenSettings):
                 raise ValueError(f"{origin!r} is no origin, as https://chat.example.org")
         return origins
 
-    @field_validator("web_host_origins")
+    @field_validator("web_oidc_origins", "web_host_origins")
     @classmethod
     def _are_hosts(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
         for origin in origins:

@@ -118,3 +118,35 @@ async def test_the_page_is_told_how_people_sign_in(build):
 def test_settings_that_would_open_the_page_are_refused(wrong):
     with pytest.raises(ValidationError):
         Settings(auth_dev=True, **wrong)
+
+
+async def test_what_shows_the_api_loads_nothing_from_elsewhere(build):
+    (build / "api-docs").mkdir()
+    (build / "api-docs/index.html").write_text("<!doctype html><title>The API</title>")
+    for path in ("/api/docs", "/api-docs/index.html"):
+        answer = await get(build, path)
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
+        policy = answer.headers["content-security-policy"]
+        assert "default-src 'none'; script-src 'self';" in policy
+        assert "frame-ancestors 'none'" in policy
+        assert "http" not in policy
+
+
+async def test_without_a_build_the_api_is_described_all_the_same(tmp_path):
+    answer = await get(tmp_path, "/api/docs")
+    assert answer.status_code == 200
+    assert "/api/openapi.json" in answer.text
+
+
+async def test_the_page_may_ask_a_token_endpoint_that_is_elsewhere(build):
+    answer = await get(
+        build,
+        "/",
+        web_oidc_issuer="https://id.example.org/realm",
+        web_oidc_client_id="palabre",
+        web_oidc_origins="https://tokens.example.org/, https://other.example.org",
+    )
+    connect = "connect-src 'self' https://id.example.org https://tokens.example.org https://other.example.org;"
+    assert connect in answer.headers["content-security-policy"]
+    with pytest.raises(ValidationError, match="is not an origin"):
+        await get(build, "/", web_oidc_origins="https://tokens.example.org/path")
