@@ -29,6 +29,9 @@ HOSTILE = {
     "nothing visible": "\u200b\u2060x",
 }
 
+DENIED = """for (const name of ["localStorage", "sessionStorage"])
+    Object.defineProperty(window, name, { get() { throw new DOMException("denied", "SecurityError"); } });"""
+
 
 async def a_room(person: Person, others: list[str], name: str) -> tuple[Rest, str]:
     """A group of this person and others who are not at the page, made over REST."""
@@ -37,6 +40,18 @@ async def a_room(person: Person, others: list[str], name: str) -> tuple[Rest, st
     ids = [(await rest.http.post("/api/dev/token", json={"userName": other})).json()["userId"] for other in others]
     conversation = await rest.create_conversation(ids, name)
     return rest, str(conversation["id"])
+
+
+async def test_it_works_where_the_browser_denies_storage(arrive, unique):
+    alice = await arrive(f"Alice {unique}")
+    await alice.page.add_init_script(DENIED)
+    await alice.page.reload()
+    await alice.sign_in()
+    rest, _ = await a_room(alice, [f"Bob {unique}"], f"Room {unique}")
+    async with rest:
+        await alice.open(f"Room {unique}")
+        await alice.write("hello")
+        await alice.sees_sent("hello")
 
 
 async def test_hostile_messages_are_only_text(arrive, unique):

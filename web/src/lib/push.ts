@@ -2,6 +2,7 @@
 import { createRest } from "./rest.ts";
 import { createTokens } from "./tokens.ts";
 import type { ChatOptions } from "./types.ts";
+import { onDevice } from "./webStorage.ts";
 
 export type PushState =
   /** This browser cannot, here; on iPhones the page must be on the home screen first. */
@@ -67,7 +68,7 @@ export function createPush(options: PushOptions): Push {
     if (publicKey === null) return "unavailable";
     await navigator.serviceWorker.register(trusted(worker) as string, { updateViaCache: "none" });
     const registration = await navigator.serviceWorker.ready;
-    localStorage.setItem(PREVIEW, String(preview));
+    onDevice.set(PREVIEW, String(preview));
     await register(await withKey(registration, await registration.pushManager.getSubscription(), publicKey));
     return "on";
   }
@@ -81,7 +82,7 @@ export function createPush(options: PushOptions): Push {
     });
   }
 
-  const hasPreview = () => localStorage.getItem(PREVIEW) !== "false";
+  const hasPreview = () => onDevice.get(PREVIEW) !== "false";
 
   return {
     state,

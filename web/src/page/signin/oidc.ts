@@ -1,4 +1,5 @@
 /** OpenID Connect for a page without a secret: authorization code with PKCE (RFC 7636). */
+import { inTab } from "../../lib/webStorage.ts";
 import { claimsOf } from "./token.ts";
 
 export interface Provider {
@@ -34,7 +35,7 @@ const SCOPE = "openid profile email";
 export async function leaveForProvider(provider: Provider): Promise<void> {
   const { authorization_endpoint } = await discover(provider);
   const errand: Errand = { verifier: random(), state: random(), nonce: random(), hash: location.hash };
-  sessionStorage.setItem(KEY, JSON.stringify(errand));
+  inTab.set(KEY, JSON.stringify(errand));
   const address = new URL(authorization_endpoint);
   const asked = {
     response_type: "code",
@@ -53,9 +54,9 @@ export async function leaveForProvider(provider: Provider): Promise<void> {
 /** The tokens, where this is the way back; null where it is not. */
 export async function returnFromProvider(provider: Provider): Promise<Tokens | null> {
   const answer = new URLSearchParams(location.search);
-  const kept = sessionStorage.getItem(KEY);
+  const kept = inTab.get(KEY);
   if (!answer.has("state") || !kept) return null;
-  sessionStorage.removeItem(KEY);
+  inTab.remove(KEY);
   const errand: Errand = JSON.parse(kept);
   history.replaceState(null, "", `${location.pathname}${errand.hash}`);
   const code = answer.get("code");

@@ -1,5 +1,6 @@
 /** Who is signed in, in this tab: two tabs may be two people. */
 import { TokenUnavailable } from "../../lib/index.ts";
+import { inTab } from "../../lib/webStorage.ts";
 import { developmentToken } from "./development.ts";
 import { isEmbedded, tokenFromHost, tokenInAddress } from "./host.ts";
 import { renewAtProvider, returnFromProvider } from "./oidc.ts";
@@ -67,7 +68,7 @@ export class Session {
   }
 
   end(): void {
-    sessionStorage.removeItem(KEY);
+    inTab.remove(KEY);
   }
 
   private async renew(): Promise<Kept> {
@@ -84,11 +85,11 @@ export class Session {
 
   private keep(kept: Kept): void {
     this.kept = kept;
-    sessionStorage.setItem(KEY, JSON.stringify(kept));
+    inTab.set(KEY, JSON.stringify(kept));
   }
 }
 
 function keptSession(): Kept | null {
-  const kept = sessionStorage.getItem(KEY);
+  const kept = inTab.get(KEY);
   return kept ? JSON.parse(kept) : null;
 }
