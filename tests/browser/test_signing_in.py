@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
+from uuid import uuid4
 
 import jwt
 import pytest
@@ -24,9 +25,11 @@ from starlette.routing import Route
 
 from deploy.local.process import free_port
 from tests.browser.conftest import Arrive
+from tests.support.chat_client import Rest
 from tests.support.system import Process, System
 
 pytestmark = pytest.mark.e2e
+GOING = re.compile("Sending…|Waiting for the connection")
 CORS = {"Access-Control-Allow-Origin": "*"}
 
 
@@ -35,8 +38,11 @@ class Provider:
 
     def __init__(self, port: int) -> None:
         self.issuer = f"http://127.0.0.1:{port}"
+        self.person = f"amina-{uuid4().hex[:6]}"
         self.lifetime = 3600
         self.renewals = 0
+        self.refusals = 0
+        self.has_ended = False  # what was signed in before
         self.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         self.asked: dict[str, str] = {}
         self.app = Starlette(
@@ -68,11 +74,15 @@ class Provider:
         form = dict(parse_qsl((await request.body()).decode()))
         if form["grant_type"] == "refresh_token":
             assert form["refresh_token"] == "again"
+            if self.has_ended:
+                self.refusals += 1
+                return JSONResponse({"error": "invalid_grant"}, status_code=400, headers=CORS)
             self.renewals += 1
         else:
             digest = hashlib.sha256(form["code_verifier"].encode()).digest()
             assert base64.urlsafe_b64encode(digest).decode().rstrip("=") == self.asked["code_challenge"]
             assert form["code"] == "the-code"
+            self.has_ended = False
         return JSONResponse({"id_token": self.sign(), "refresh_token": "again"}, headers=CORS)
 
     async def host(self, request: Request) -> Response:
@@ -92,7 +102,7 @@ class Provider:
         claims = {
             "iss": self.issuer,
             "aud": "palabre-page",
-            "sub": "amina-1",
+            "sub": self.person,
             "name": "Amina",
             "exp": int(time.time()) + self.lifetime,
             "nonce": self.asked.get("nonce"),
@@ -154,6 +164,32 @@ async def test_at_an_openid_provider(production: Process, provider: Provider, ar
     await expect(amina.page.get_by_text("No conversation yet")).to_be_visible()
     assert provider.renewals >= 1
     assert await amina.page.get_by_label("Your name").count() == 0
+
+
+async def test_whoever_is_refused_there_signs_in_again_and_loses_nothing(
+    production: Process, provider: Provider, arrive: Arrive, unique: str
+) -> None:
+    provider.lifetime = 20  # so little that it has to be renewed for every connection
+    amina = await arrive("Amina", production.url)
+    amina.also_asks(provider.issuer)
+    amina.may_lose_network = True
+    sign_in = amina.page.get_by_role("button", name="Sign in with your account")
+    await sign_in.click()
+    await amina.nav.wait_for()
+    async with Rest(production.url, provider.sign()) as rest:
+        await rest.create_conversation([], f"Diary {unique}")
+    await amina.open(f"Diary {unique}")
+    await amina.context.set_offline(True)
+    await amina.write("from the tunnel")
+    await expect(amina.message("from the tunnel").get_by_role("img", name=GOING)).to_be_visible()
+    provider.has_ended = True
+    await amina.context.set_offline(False)
+    await expect(amina.page.get_by_role("alert")).to_contain_text("Please sign in again.", timeout=30_000)
+    assert provider.refusals >= 1
+    refused = [told for told in amina.complaints if "status of 400" in told]  # the browser says so by itself
+    amina.complaints = [told for told in amina.complaints if told not in refused]
+    await sign_in.click()
+    await amina.sees_sent("from the tunnel")
 
 
 async def test_by_the_page_around_it(production: Process, provider: Provider, arrive: Arrive) -> None:

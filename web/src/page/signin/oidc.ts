@@ -1,4 +1,5 @@
 /** OpenID Connect for a page without a secret: authorization code with PKCE (RFC 7636). */
+import { TokenUnavailable } from "../../lib/index.ts";
 import { inTab } from "../../lib/webStorage.ts";
 import { claimsOf } from "./token.ts";
 
@@ -86,6 +87,9 @@ async function redeem(provider: Provider, grant: Record<string, string>): Promis
     method: "POST",
     body: new URLSearchParams({ ...grant, client_id: provider.clientId }),
   });
+  // What the provider refuses it will refuse again; anything else may be better in a while (RFC 6749, 5.2).
+  if (answer.status === 400 || answer.status === 401)
+    throw new TokenUnavailable(`the provider refused: ${answer.status}`);
   if (!answer.ok) throw new Error(`token endpoint: ${answer.status}`);
   const body: { id_token?: string; refresh_token?: string } = await answer.json();
   if (!body.id_token) throw new Error("the provider gave no id_token");

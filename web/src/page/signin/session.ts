@@ -19,6 +19,9 @@ const KEY = "palabre.session";
 const SOON = 30_000;
 
 export class Session {
+  /** The one that is under way, whoever asks: a refresh token may be good for one time only. */
+  private renewing: Promise<string> | null = null;
+
   private constructor(
     private readonly settings: PageSettings,
     private kept: Kept,
@@ -59,19 +62,26 @@ export class Session {
   async token(isRefused = false): Promise<string> {
     const claims = claimsOf(this.kept.token);
     if (!isRefused && claims && claims.expiresAt - SOON > Date.now()) return this.kept.token;
-    const { userId } = this;
-    const renewed = await this.renew();
-    if (claimsOf(renewed.token)?.userId !== userId)
-      throw new TokenUnavailable("the new token is somebody else's");
-    this.keep(renewed);
-    return renewed.token;
+    this.renewing ??= this.renew().finally(() => {
+      this.renewing = null;
+    });
+    return this.renewing;
   }
 
   end(): void {
     inTab.remove(KEY);
   }
 
-  private async renew(): Promise<Kept> {
+  private async renew(): Promise<string> {
+    const { userId } = this;
+    const renewed = await this.next();
+    if (claimsOf(renewed.token)?.userId !== userId)
+      throw new TokenUnavailable("the new token is somebody else's");
+    this.keep(renewed);
+    return renewed.token;
+  }
+
+  private async next(): Promise<Kept> {
     const { source } = this.kept;
     if (source.kind === "development") return { token: await developmentToken(this.userName), source };
     if (source.kind === "host" && isEmbedded())
