@@ -24,8 +24,13 @@ export interface Push {
   state(): Promise<PushState>;
   /** Asks the person, so it must be called from their click; registers this device, or changes the choice. */
   subscribe(choice?: PushChoice): Promise<PushState>;
-  /** Forgets this device here and there. Call it before signing out: a device belongs to who registered it last. */
+  /** Forgets this device here and there. */
   unsubscribe(): Promise<PushState>;
+  /**
+   * The same without a look at how it is then. Call it before signing out: a device belongs to who registered it last.
+   * Rejects where the gateway could not be told; the browser has let go of it all the same.
+   */
+  forget(): Promise<void>;
   /** Whether this device is to show from whom and what. */
   hasPreview(): boolean;
   /** Takes back what this device shows of a conversation, up to a message that was read, here or elsewhere. */
@@ -84,18 +89,25 @@ export function createPush(options: PushOptions): Push {
 
   const hasPreview = () => onDevice.get(PREVIEW) !== "false";
 
+  async function forget(): Promise<void> {
+    const subscription = await (await registered())?.pushManager.getSubscription();
+    if (!subscription) return;
+    try {
+      await rest.unsubscribePush({ endpoint: subscription.endpoint });
+    } finally {
+      // Also where the gateway does not hear of it: its next push is refused, and it forgets the device by itself.
+      await subscription.unsubscribe();
+    }
+  }
+
   return {
     state,
     subscribe,
     async unsubscribe() {
-      const subscription = await (await registered())?.pushManager.getSubscription();
-      if (subscription) {
-        // There first: what the browser has forgotten could not be named any more.
-        await rest.unsubscribePush({ endpoint: subscription.endpoint });
-        await subscription.unsubscribe();
-      }
+      await forget();
       return state();
     },
+    forget,
     hasPreview,
     withdraw(conversationId, seq) {
       void registered().then((one) => one?.active?.postMessage({ type: "read", conversationId, seq }));

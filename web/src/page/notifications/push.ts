@@ -44,7 +44,7 @@ export function usePush(session: Session): PushDevice {
         done.then(setState, (error) => setFailure(reasonOf(error)));
       },
       withdraw: push.withdraw,
-      forget: () => (state === "on" ? push.unsubscribe() : Promise.resolve()),
+      forget: push.forget,
     }),
     [push, state, failure],
   );
