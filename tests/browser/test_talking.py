@@ -142,6 +142,7 @@ async def test_members_are_added_renamed_and_removed_while_they_look(arrive, uni
     await details.get_by_role("button", name=f"Remove {bob.name}").click()
     await alice.page.get_by_role("dialog").get_by_role("button", name="Remove", exact=True).click()
     await expect(bob.page.get_by_role("alert")).to_contain_text("You are no longer in this conversation.")
+    await expect(bob.page.get_by_role("alert")).to_contain_text("kept as a draft on this device")
     await expect(bob.composer).to_be_hidden()
     await expect(bob.nav.get_by_role("link", name=f"Stroll {unique}")).to_be_hidden()
     await bob.shot("removed")

@@ -29,9 +29,9 @@ export function startKeeping(
     keepList(state);
     for (const [id, room] of Object.entries(state.rooms)) {
       const before = kept.rooms[id];
-      if (room === before || room.gone) continue;
+      if (room === before) continue;
       const isSame = room.messages === before?.messages && room.lastChange === before.lastChange;
-      if (!isSame && room.messages.length > 0) {
+      if (!isSame && !room.gone && room.messages.length > 0) {
         const messages = room.messages.slice(-keptMessages).map(confirmed);
         storage.keepMessages(id, { messages, lastChange: room.lastChange });
       }

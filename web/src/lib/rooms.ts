@@ -426,7 +426,9 @@ export function createRooms(context: Context, { onMessages, shown }: RoomsOption
   function gone(conversationId: string, reason: GoneReason): void {
     const known = roomOf(store.get(), conversationId).gone;
     // A call may find that it is gone before a frame tells why.
-    if (known === "not_found" && reason !== known) show(conversationId, { gone: reason });
+    const isNews = known === null || (known === "not_found" && reason !== known);
+    if (isNews && (reason === "left" || reason === "deleted")) forgetDraft(conversationId);
+    if (isNews && known) show(conversationId, { gone: reason });
     if (known) return;
     const room = rooms.get(conversationId);
     store.batch(() => {
@@ -446,6 +448,12 @@ export function createRooms(context: Context, { onMessages, shown }: RoomsOption
       void context.storage.then((storage) => storage.forgetConversation(conversationId));
       context.emit({ type: "gone", conversationId, reason });
     });
+  }
+
+  /** Not that of somebody who was removed: they may be brought back, and finish it. */
+  function forgetDraft(conversationId: string): void {
+    show(conversationId, { draft: "" });
+    void context.storage.then((storage) => storage.keepDraft(conversationId, ""));
   }
 
   function back(conversationId: string): void {

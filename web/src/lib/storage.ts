@@ -66,7 +66,7 @@ export interface Storage {
   forgetMessages(conversationId: string): void;
   /** Forget the messages of all conversations: this history is another one. */
   beginHistory(name: string): void;
-  /** It, its messages and its draft. */
+  /** It and its messages. */
   forgetConversation(conversationId: string): void;
   /** An empty one is forgotten. */
   keepDraft(conversationId: string, draft: string): void;
@@ -187,12 +187,11 @@ export function openStorage(userId: string): Storage {
       }),
     forgetConversation: (conversationId) =>
       write((db) => {
-        const tx = db.transaction(["conversations", "messages", "changes", "drafts"], "readwrite");
+        const tx = db.transaction(["conversations", "messages", "changes"], "readwrite");
         return Promise.all([
           tx.objectStore("changes").delete(conversationId),
           tx.objectStore("conversations").delete(conversationId),
           tx.objectStore("messages").delete(all(conversationId)),
-          tx.objectStore("drafts").delete(conversationId),
           tx.done,
         ]);
       }),

@@ -156,7 +156,7 @@ function Conversations({ chat, session, onSignOut }: Props & { chat: Store }) {
         >
           {room.kind === "none" && <Nowhere />}
           {room.kind === "loading" && <p className="sr-only">{texts.loading}</p>}
-          {room.kind === "gone" && <Removed />}
+          {room.kind === "gone" && <Removed reason={room.reason} />}
           {room.kind === "open" && (
             <Room
               key={openId}

@@ -9,6 +9,7 @@ import {
   createChat,
   type Edit,
   type EditOptions,
+  type GoneReason,
   type LastMessage,
   type Message,
   type NotificationLevel,
@@ -177,7 +178,7 @@ export interface RoomActions extends Actions {
 }
 
 /** The conversation that is open: there, on its way, not one's own any more, or none. */
-export type RoomState = RoomView | { kind: "none" | "loading" | "gone" };
+export type RoomState = RoomView | { kind: "none" | "loading" } | { kind: "gone"; reason: GoneReason };
 
 export function useRoom(chat: Chat, state: ChatState, id: string | null, userId: string): RoomState {
   useEffect(() => (id ? chat.open(id) : undefined), [chat, id]);
@@ -205,7 +206,7 @@ export function useRoom(chat: Chat, state: ChatState, id: string | null, userId:
   const excerpt = useMemo(() => around?.map(spokenOf) ?? null, [around]);
   return useMemo<RoomState>(() => {
     if (!actions) return { kind: "none" };
-    if (room?.status === "gone") return { kind: "gone" };
+    if (room?.gone) return { kind: "gone", reason: room.gone };
     if (!room?.isLoaded || !conversation) return { kind: "loading" };
     return {
       kind: "open",

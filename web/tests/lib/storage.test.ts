@@ -1,6 +1,7 @@
 import "fake-indexeddb/auto";
 import { IDBFactory } from "fake-indexeddb";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { ConversationUpdated } from "../../src/lib/frames.ts";
 import { openStorage } from "../../src/lib/storage.ts";
 import type { ChatOptions } from "../../src/lib/types.ts";
 import { fill, range, type Scene, startScene } from "./support/chats.ts";
@@ -214,21 +215,54 @@ describe("what was seen before", () => {
     }
   });
 
+  const update = (updateType: ConversationUpdated["updateType"], actorId: string) => ({
+    type: "conversation_updated" as const,
+    conversationId: "room",
+    updateType,
+    userIds: ["alice"],
+    actorId,
+  });
+  const removedBy = (actorId: string) => update("member_removed", actorId);
+
   test("is forgotten with the conversation", async () => {
     fill(scene.gateway, "room", 5);
     const alice = online();
     alice.chat.open("room");
     await eventually(() => alice.contents("room").length === 5);
-    const removed = {
-      type: "conversation_updated",
-      conversationId: "room",
-      updateType: "member_removed",
-    } as const;
-    (await scene.gateway.peer(1)).say({ ...removed, userIds: ["alice"], actorId: "bob" });
+    (await scene.gateway.peer(1)).say(removedBy("bob"));
     await eventually(() => alice.room("room")?.gone === "removed");
     alice.chat.dispose();
     await expect.poll(() => kept().messages("room")).toEqual({ messages: [], lastChange: 0 });
     expect((await kept().load()).conversations).toEqual([]);
+  });
+
+  test("and begun stays for whom others removed, who may be brought back", async () => {
+    const alice = online();
+    await eventually(() => alice.chat.getSnapshot().conversations.isLoaded);
+    alice.chat.setDraft("room", "written before");
+    await expect.poll(async () => (await kept().load()).drafts.get("room")).toBe("written before");
+    alice.chat.setDraft("room", "not finish"); // not kept yet when the removal comes
+    (await scene.gateway.peer(1)).say(removedBy("bob"));
+    await eventually(() => alice.room("room")?.gone === "removed");
+    await expect.poll(async () => (await kept().load()).drafts.get("room")).toBe("not finish");
+    alice.chat.dispose();
+    const after = online();
+    after.chat.open("room");
+    await eventually(() => after.room("room")?.draft === "not finish");
+  });
+
+  test.each([
+    ["left", removedBy("alice")],
+    ["deleted", update("deleted", "bob")],
+  ])("and begun goes with what was %s", async (reason, frame) => {
+    const alice = online();
+    await eventually(() => alice.chat.getSnapshot().conversations.isLoaded);
+    alice.chat.setDraft("room", "not finish");
+    await expect.poll(async () => (await kept().load()).drafts.get("room")).toBe("not finish");
+    (await scene.gateway.peer(1)).say(frame);
+    await eventually(() => alice.room("room")?.gone === reason);
+    expect(alice.room("room")?.draft).toBe("");
+    await expect.poll(async () => (await kept().load()).drafts.size).toBe(0);
   });
 
   test("is nobody else's", async () => {

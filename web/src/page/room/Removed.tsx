@@ -1,9 +1,10 @@
 import { useEffect, useRef } from "react";
+import type { GoneReason } from "../../lib/index.ts";
 import { Mark } from "../parts/Mark.tsx";
 import { texts } from "../texts/index.ts";
 
 /** In the place of a conversation that one is no longer in. */
-export function Removed() {
+export function Removed({ reason }: { reason: GoneReason }) {
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => heading.current?.focus(), []);
   return (
@@ -12,7 +13,7 @@ export function Removed() {
       <h1 ref={heading} tabIndex={-1} className="font-display text-2xl leading-tight outline-none">
         {texts.removed.title}
       </h1>
-      <p className="text-ink-soft">{texts.removed.hint}</p>
+      <p className="text-ink-soft">{texts.removed.hint[reason]}</p>
       <a
         href="#/"
         className="mt-2 inline-flex min-h-10 items-center rounded-full bg-leaf px-5 font-semibold text-on-leaf hover:bg-leaf-strong"

@@ -311,7 +311,13 @@ export const en = {
 
   removed: {
     title: "You are no longer in this conversation.",
-    hint: "Somebody removed you, or it was deleted. What you had written is kept as a draft on this device.",
+    hint: {
+      removed: "Somebody removed you. What you had begun to write is kept as a draft on this device.",
+      left: "You left it, here or on another device.",
+      deleted: "It was deleted, with everything that was said in it.",
+      not_found:
+        "Somebody removed you, or it was deleted. What you had begun to write is kept as a draft on this device.",
+    },
     close: "Back to the conversations",
   },
 

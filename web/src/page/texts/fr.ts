@@ -313,7 +313,14 @@ export const fr: Texts = {
 
   removed: {
     title: "Vous n’êtes plus dans cette conversation.",
-    hint: "Quelqu’un vous en a retiré, ou elle a été supprimée. Ce que vous aviez écrit reste en brouillon sur cet appareil.",
+    hint: {
+      removed:
+        "Quelqu’un vous en a retiré. Ce que vous aviez commencé à écrire reste en brouillon sur cet appareil.",
+      left: "Vous l’avez quittée, ici ou sur un autre appareil.",
+      deleted: "Elle a été supprimée, avec tout ce qui s’y est dit.",
+      not_found:
+        "Quelqu’un vous en a retiré, ou elle a été supprimée. Ce que vous aviez commencé à écrire reste en brouillon sur cet appareil.",
+    },
     close: "Retour aux conversations",
   },
 
