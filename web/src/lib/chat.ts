@@ -205,7 +205,7 @@ export function createChat(options: ChatOptions, internals: Internals = {}): Cha
     people.connected();
     pins.connected();
     notifications.connected();
-    void directory.refresh();
+    directory.connected();
     void adopt();
     if (!hasLoadedMe) void loadMe();
   }
@@ -279,6 +279,7 @@ export function createChat(options: ChatOptions, internals: Internals = {}): Cha
     threads.dispose();
     rooms.dispose();
     directory.dispose();
+    pins.dispose();
     people.dispose();
     notifications.dispose();
     typing.forget();

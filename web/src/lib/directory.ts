@@ -19,6 +19,7 @@ import {
 } from "./state.ts";
 import type {
   Conversation,
+  Failure,
   GoneReason,
   LastMessage,
   NewConversation,
@@ -65,6 +66,7 @@ export function createDirectory(context: Context, { onGone, onBack, onUnread }: 
   let refreshing: Promise<void> | null = null;
   let again: ReturnType<typeof setTimeout> | undefined;
   let failures = 0;
+  let failuresOfMore = 0;
 
   const myId = () => store.get().me?.userId ?? null;
   const update = (id: string, change: (known: Conversation) => Conversation) => {
@@ -148,9 +150,15 @@ export function createDirectory(context: Context, { onGone, onBack, onUnread }: 
     } catch (error) {
       const failure = failureOf(error);
       store.set(withList(store.get(), { isLoading: false, failure }));
-      if (!failure.retryable || !context.isConnected()) return;
-      again = setTimeout(() => void refresh(), failure.retryAfterMs ?? delayOf(failures++, RETRY));
+      refreshLater(failure, failures++);
     }
+  }
+
+  /** In a while; without a connection, with the next one. */
+  function refreshLater(failure: Failure, attempt: number): void {
+    clearTimeout(again);
+    if (!failure.retryable || !context.isConnected()) return;
+    again = setTimeout(() => void refresh(), failure.retryAfterMs ?? delayOf(attempt, RETRY));
   }
 
   /** Below a conversation where nothing has happened, nothing has happened. */
@@ -177,12 +185,16 @@ export function createDirectory(context: Context, { onGone, onBack, onUnread }: 
     try {
       const page = await rest.conversations({ cursor, limit: PAGE });
       cursor = page.nextCursor;
+      failuresOfMore = 0;
       store.batch(() => {
         upsert(page.items, asked);
         store.set(withList(store.get(), { isLoading: false, hasMore: cursor !== null, failure: null }));
       });
     } catch (error) {
-      store.set(withList(store.get(), { isLoading: false, failure: failureOf(error) }));
+      const failure = failureOf(error);
+      store.set(withList(store.get(), { isLoading: false, failure }));
+      // Whoever shows the end of the list may ask again once the failure is over.
+      refreshLater(failure, failuresOfMore++);
       throw error;
     }
   }
@@ -351,7 +363,10 @@ export function createDirectory(context: Context, { onGone, onBack, onUnread }: 
   // --------------------------------------------------------------------------------------------------- actions
 
   return {
-    refresh,
+    connected(): void {
+      members.connected();
+      void refresh();
+    },
     loadMore,
     load,
     loadMembers: members.load,

@@ -1,4 +1,5 @@
 /** The people in a conversation: loaded page by page, and kept up to date as they come and go. */
+import { createAgain } from "./again.ts";
 import { delayOf } from "./backoff.ts";
 import type { Context } from "./context.ts";
 import type { Member } from "./frames.ts";
@@ -27,6 +28,7 @@ export interface Members {
   load(id: string): Promise<void>;
   /** Fetch the conversation again, soon, and once for many reasons. */
   reloadSoon(id: string): void;
+  connected(): void;
   dispose(): void;
 }
 
@@ -35,6 +37,10 @@ export function createMembers(context: Context, reload: (id: string) => void): M
   const { store, rest } = context;
   const reloads = new Map<string, ReturnType<typeof setTimeout>>();
   const cursors = new Map<string, string | null>();
+  // The first page, without which only some have names; further ones are asked for by whoever looks.
+  const again = createAgain(context, async (id) => {
+    if (!roomOf(store.get(), id).members.isLoaded) await load(id);
+  });
 
   /** All that are known, from the list and from what was loaded. */
   function known(id: string): readonly Member[] {
@@ -92,8 +98,10 @@ export function createMembers(context: Context, reload: (id: string) => void): M
       cursors.set(id, page.nextCursor);
       const items = withMembers(members.isLoaded ? roomOf(store.get(), id).members.items : [], page.items);
       show({ items, isLoaded: true, isLoading: false, hasMore: page.nextCursor !== null });
+      again.came(id);
     } catch (error) {
       show({ isLoading: false });
+      if (!members.isLoaded) again.failed(id, error);
       throw error;
     }
   }
@@ -126,7 +134,9 @@ export function createMembers(context: Context, reload: (id: string) => void): M
     },
     load,
     reloadSoon,
+    connected: again.connected,
     dispose() {
+      again.dispose();
       for (const timer of reloads.values()) clearTimeout(timer);
     },
   };

@@ -29,6 +29,7 @@ export interface Notifications {
 export function createNotifications(context: Context, settled = SETTLED): Notifications {
   const { store, rest } = context;
   let cursor: string | null = null;
+  let isWanted = false; // somebody has asked for them, though the answer may have failed
   let looks = 0; // an answer that was asked for before the last look, or before a change, is out of date
   let loading: Promise<void> | null = null;
   let later: ReturnType<typeof setTimeout> | undefined;
@@ -78,7 +79,7 @@ export function createNotifications(context: Context, settled = SETTLED): Notifi
   }
 
   function told(): void {
-    if (listOf().isLoaded) soon();
+    if (isWanted) soon();
   }
 
   function quiet(): void {
@@ -89,7 +90,7 @@ export function createNotifications(context: Context, settled = SETTLED): Notifi
 
   /** In the background: what fails is found again with the next connection. */
   function refresh(): void {
-    if (listOf().isLoaded) fetchPage(null).catch(() => {});
+    if (isWanted) fetchPage(null).catch(() => {});
   }
 
   /** Those that are meant are read by now. */
@@ -108,6 +109,7 @@ export function createNotifications(context: Context, settled = SETTLED): Notifi
 
   return {
     load() {
+      isWanted = true;
       const { isLoaded, hasMore } = listOf();
       if (isLoaded && !hasMore) return Promise.resolve();
       if (!isLoaded) soon();
@@ -136,7 +138,8 @@ export function createNotifications(context: Context, settled = SETTLED): Notifi
       settle((entry) => entry.conversationId === conversationId && (entry.seq ?? 0) <= seq);
     },
     connected() {
-      refresh();
+      // The first answer may still be on its way; if it fails, the next look is soon.
+      if (listOf().isLoaded || !loading) refresh();
       told();
     },
     disconnected: quiet,

@@ -1,4 +1,5 @@
 /** What is pinned in a conversation: loaded when somebody asks, and kept up to date from then on. */
+import { createAgain } from "./again.ts";
 import type { Context } from "./context.ts";
 import type { ConversationUpdated, Message } from "./frames.ts";
 import { roomOf, withRoom } from "./state.ts";
@@ -15,12 +16,14 @@ export interface Pins {
   changed(message: Message): void;
   /** What was told while there was no connection is asked for. */
   connected(): void;
+  dispose(): void;
 }
 
 export function createPins(context: Context): Pins {
   const { store, rest } = context;
   /** By conversation: so many looks and changes there were. An answer that was asked for before the last is out of date. */
   const turns = new Map<string, number>();
+  const again = createAgain(context, load);
 
   const itemsOf = (id: string) => roomOf(store.get(), id).pins.items;
   const show = (id: string, items: readonly Pin[], isLoaded = roomOf(store.get(), id).pins.isLoaded) =>
@@ -34,13 +37,22 @@ export function createPins(context: Context): Pins {
 
   async function load(id: string): Promise<void> {
     const own = turn(id);
-    const { items } = await rest.pins(id);
-    if (turns.get(id) === own) show(id, items, true);
+    try {
+      const { items } = await rest.pins(id);
+      if (turns.get(id) !== own) return;
+      show(id, items, true);
+      again.came(id);
+    } catch (error) {
+      again.failed(id, error);
+      throw error;
+    }
   }
 
-  /** In the background: what fails is found again with the next connection. */
+  /** In the background. */
   function reload(id: string): void {
-    if (roomOf(store.get(), id).pins.isLoaded) load(id).catch(() => {});
+    if (!roomOf(store.get(), id).pins.isLoaded) return;
+    again.came(id); // one call is enough
+    load(id).catch(() => {});
   }
 
   async function change(id: string, items: readonly Pin[], done: Promise<void>): Promise<void> {
@@ -79,6 +91,8 @@ export function createPins(context: Context): Pins {
     },
     connected() {
       for (const id of Object.keys(store.get().rooms)) reload(id);
+      again.connected();
     },
+    dispose: again.dispose,
   };
 }

@@ -51,7 +51,7 @@ function Conversations({ chat, session, onSignOut }: Props & { chat: Store }) {
   const room = useRoom(chat, state, openId, userId);
   const { toasts, close } = useNotices(chat, userId, openId);
   const [isCreating, setCreating] = useState(false);
-  const { items, hasMore, isLoaded, isLoading } = state.conversations;
+  const { items, hasMore, isLoaded, isLoading, failure } = state.conversations;
   const listed = useMemo(() => items.map((one) => listedOf(one, userId)), [items, userId]);
   const isRefused = needsSignIn(state);
 
@@ -69,7 +69,7 @@ function Conversations({ chat, session, onSignOut }: Props & { chat: Store }) {
       .finally(() => onSignOut(null));
   }, [chat, forget, onSignOut]);
   useEffect(() => void chat.loadNotifications().catch(() => undefined), [chat]);
-  // What fails here is tried again when the connection is back, and the banner says what is wrong.
+  // What fails here is tried again in a while or when the connection is back, and the banner says what is wrong.
   const loadMore = useCallback(() => void chat.loadMoreConversations().catch(() => undefined), [chat]);
   const loadArchived = useCallback(() => void chat.loadArchived().catch(() => undefined), [chat]);
   const create = async (wanted: Wanted) => {
@@ -130,6 +130,7 @@ function Conversations({ chat, session, onSignOut }: Props & { chat: Store }) {
               isLoaded={isLoaded}
               isLoading={isLoading}
               hasMore={hasMore}
+              hasFailed={failure !== null}
               onMore={loadMore}
               onNew={() => setCreating(true)}
               onSearch={() => searchIn(null)}

@@ -212,7 +212,7 @@ export function useRoom(chat: Chat, state: ChatState, id: string | null, userId:
       kind: "open",
       conversation,
       members: room.members.isLoaded ? room.members.items : conversation.members,
-      areMembersLoaded: room.members.isLoaded || room.members.isLoading,
+      areMembersLoaded: room.members.isLoaded,
       hasMoreMembers: room.members.isLoaded ? room.members.hasMore : false,
       messages,
       threads,
@@ -245,7 +245,7 @@ function actionsOf(chat: Chat, id: string): RoomActions {
       openConversation(null);
     },
     more: () => chat.loadMembers(id),
-    // What fails here is tried again by the next look, and the banner says what is wrong.
+    // The library tries again what fails here, and the banner says what is wrong.
     loadMembers: () => void chat.loadMembers(id).catch(() => undefined),
     loadOlder: () => chat.loadOlder(id),
     loadNewer: () => chat.loadNewer(id),

@@ -4,7 +4,7 @@ import type { ConversationUpdated } from "../../src/lib/frames.ts";
 import { may, RIGHTS } from "../../src/lib/rights.ts";
 import { type Client, fill, type Scene, startScene } from "./support/chats.ts";
 import { eventually } from "./support/eventually.ts";
-import { memberOf, type Peer } from "./support/gateway.ts";
+import { type Call, memberOf, type Peer } from "./support/gateway.ts";
 
 let scene: Scene;
 let alice: Client;
@@ -180,6 +180,26 @@ describe("pins", () => {
     scene.gateway.refuseRest(({ method }) => (method === "PUT" ? { status: 403, code: "FORBIDDEN" } : null));
     await expect(alice.chat.pin("room", message(0))).rejects.toMatchObject({ code: "FORBIDDEN" });
     expect(pinned()).toEqual([]);
+  });
+
+  test("that could not be asked for are asked for again, in a while and with the next connection", async () => {
+    room().decided.pins.push({ message: message(0), pinnedBy: "bob", pinnedAt: "2026-01-01" });
+    let refusals = 2;
+    const refuse = (after: string) => (call: Call) =>
+      call.path === "/conversations/room/pins" && refusals-- > 0
+        ? { status: 503, code: "UNAVAILABLE", headers: { "retry-after": after } }
+        : null;
+    scene.gateway.refuseRest(refuse("0"));
+    await expect(alice.chat.loadPins("room")).rejects.toMatchObject({ code: "UNAVAILABLE" });
+    await eventually(() => pinned()?.[0] === "m1");
+
+    const other = scene.join();
+    await eventually(() => other.chat.getSnapshot().conversations.isLoaded);
+    refusals = 1;
+    scene.gateway.refuseRest(refuse("1000"));
+    await expect(other.chat.loadPins("room")).rejects.toMatchObject({ code: "UNAVAILABLE" });
+    (await scene.gateway.peer(2)).cut();
+    await eventually(() => other.room("room")?.pins.isLoaded);
   });
 
   test("of others are told of, also after a reconnection, and change as messages do", async () => {

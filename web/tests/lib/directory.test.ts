@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { ConversationUpdated } from "../../src/lib/frames.ts";
 import { type Client, fill, type Scene, startScene } from "./support/chats.ts";
 import { eventually } from "./support/eventually.ts";
-import { memberOf, type Peer } from "./support/gateway.ts";
+import { type Call, memberOf, type Peer } from "./support/gateway.ts";
 
 let scene: Scene;
 let alice: Client;
@@ -84,6 +84,22 @@ describe("the list", () => {
     await eventually(() => other.chat.getSnapshot().conversations.isLoaded);
     expect(seen).toContain("UNAVAILABLE");
     expect(other.chat.getSnapshot().conversations.failure).toBeNull();
+  });
+
+  test("a page of it that could not be fetched is over in a while: whoever asks again is answered", async () => {
+    for (let at = 0; at < 60; at++) scene.gateway.addRoom(`r${at}`, ["alice"]);
+    const other = scene.join();
+    const list = () => other.chat.getSnapshot().conversations;
+    await eventually(() => list().isLoaded);
+    scene.gateway.refuseRest(({ query }) =>
+      query.has("cursor") ? { status: 503, headers: { "retry-after": "0" } } : null,
+    );
+    await expect(other.chat.loadMoreConversations()).rejects.toMatchObject({ code: "UNAVAILABLE" });
+    expect(list()).toMatchObject({ isLoading: false, hasMore: true, failure: { code: "UNAVAILABLE" } });
+    await eventually(() => list().failure === null);
+    scene.gateway.refuseRest(null);
+    await other.chat.loadMoreConversations();
+    expect(list().items).toHaveLength(61);
   });
 
   test("a notification counts, and moves its conversation up", async () => {
@@ -361,6 +377,25 @@ describe("members", () => {
     expect(conversation("channel")?.memberCount).toBe(150);
     await alice.chat.addMembers("channel", ["carol"]);
     await eventually(() => conversation("channel")?.memberCount === 151);
+  });
+
+  test("that could not be loaded are, in a while and with the next connection", async () => {
+    let refusals = 2;
+    const refuse = (after: string) => (call: Call) =>
+      call.path === "/conversations/room/members" && refusals-- > 0
+        ? { status: 503, code: "UNAVAILABLE", headers: { "retry-after": after } }
+        : null;
+    scene.gateway.refuseRest(refuse("0"));
+    await expect(alice.chat.loadMembers("room")).rejects.toMatchObject({ code: "UNAVAILABLE" });
+    await eventually(() => alice.room("room")?.members.items.length === 2);
+
+    const other = scene.join();
+    await eventually(() => other.chat.getSnapshot().conversations.isLoaded);
+    refusals = 1;
+    scene.gateway.refuseRest(refuse("1000"));
+    await expect(other.chat.loadMembers("room")).rejects.toMatchObject({ code: "UNAVAILABLE" });
+    (await scene.gateway.peer(2)).cut();
+    await eventually(() => other.room("room")?.members.isLoaded);
   });
 
   test("a refusal has its code", async () => {

@@ -117,3 +117,13 @@ test("another connection looks again", async () => {
   (await scene.gateway.peer(1)).cut();
   await eventually(() => ids()[0] === "a");
 });
+
+test("another connection looks again, also for those that could not be asked for before", async () => {
+  scene.gateway.refuseRest(() => ({ status: 503, code: "UNAVAILABLE" }));
+  await expect(alice.chat.loadNotifications()).rejects.toMatchObject({ code: "UNAVAILABLE" });
+  scene.gateway.refuseRest(null);
+  tell("a");
+  (await scene.gateway.peer(1)).cut();
+  await eventually(() => ids()[0] === "a");
+  expect(list().failure).toBeNull();
+});

@@ -15,6 +15,8 @@ interface Props {
   /** The first of them have come. */
   isLoaded: boolean;
   isLoading: boolean;
+  /** The last call failed; it is over when another one did not. */
+  hasFailed: boolean;
   hasMore: boolean;
   onMore: () => void;
   onNew: () => void;
@@ -175,16 +177,19 @@ export function ConversationList(props: Props) {
   );
 }
 
-/** The next conversations come when the end of the list is in sight; all of them, while one searches. */
-function useMore({ hasMore, isLoading, onMore }: Props, isSearching: boolean) {
+/**
+ * The next conversations come when the end of the list is in sight; all of them, while one searches. After a failure
+ * none are asked for until it is over: the end stays in sight, and would be asked for again at once.
+ */
+function useMore({ hasMore, isLoading, hasFailed, onMore }: Props, isSearching: boolean) {
   const more = useRef<HTMLButtonElement>(null);
   useEffect(() => {
-    if (!hasMore || isLoading) return;
+    if (!hasMore || isLoading || hasFailed) return;
     if (isSearching) return onMore();
     const seeing = new IntersectionObserver(([entry]) => entry?.isIntersecting && onMore());
     if (more.current) seeing.observe(more.current);
     return () => seeing.disconnect();
-  }, [hasMore, isLoading, isSearching, onMore]);
+  }, [hasMore, isLoading, hasFailed, isSearching, onMore]);
   return more;
 }
 
