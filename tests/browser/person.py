@@ -13,7 +13,10 @@ AXE = CHECKOUT / "web/node_modules/axe-core/axe.min.js"
 # Nothing moves by itself, so that a picture or a check does not meet something half faded in.
 DESK: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}, "reduced_motion": "reduce"}
 # The browser itself says so when the network is away; no page can keep it from that.
-NETWORK_AWAY = re.compile(r"WebSocket connection to .* failed|Failed to load resource: net::ERR_|net::ERR_")
+NETWORK_AWAY = re.compile(
+    r"WebSocket connection to .* failed|Failed to load resource: net::ERR_|net::ERR_|"
+    r"Failed to fetch dynamically imported module"
+)
 
 
 class Person:

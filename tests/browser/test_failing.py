@@ -6,7 +6,9 @@ import pytest
 from playwright.async_api import expect
 
 from tests.browser.conftest import Arrive
+from tests.browser.test_changing import act
 from tests.browser.test_page import a_room
+from tests.browser.test_talking import two_in_a_group
 
 pytestmark = pytest.mark.e2e
 
@@ -32,3 +34,48 @@ async def test_members_who_cannot_be_loaded_are_asked_for_in_a_while(arrive: Arr
         assert len(members) == 13
         await alice.composer.press_sequentially(f"@{members[-1]['userName']}")
         await expect(alice.page.get_by_role("option", name=members[-1]["userName"])).to_be_visible()
+
+
+async def test_a_part_of_the_page_that_cannot_be_fetched_fails_alone(arrive: Arrive, unique: str) -> None:
+    alice, bob, _ = await two_in_a_group(arrive, unique)
+    alice.may_lose_network = True
+    await bob.write("hello")
+    await alice.sees("hello")
+    await alice.composer.fill("not finish")
+    problem = alice.page.get_by_role("dialog", name="This could not be opened.")
+    parts = re.compile(r"/assets/.*\.js$")
+    await alice.page.route(parts, lambda route: route.abort())  # as after a deployment
+
+    async def says_so() -> None:
+        await expect(problem).to_contain_text("There may be a newer version of the page")
+        await problem.get_by_role("button", name="Close", exact=True).click()
+        await expect(problem).to_be_hidden()
+        await expect(alice.composer).to_have_value("not finish")
+        await expect(alice.nav).to_be_visible()
+
+    for opening in ("Search messages", "Emoji", "Search messages"):
+        await alice.page.get_by_role("button", name=opening, exact=True).click()
+        await says_so()
+    await act(alice, "hello", "React")
+    picker = alice.page.get_by_role("dialog", name="React")
+    await picker.get_by_role("button", name="More emoji").click()
+    await expect(problem).to_be_visible()
+    await alice.page.keyboard.press("Escape")
+    await expect(problem).to_be_hidden()
+    await expect(picker.get_by_role("button", name="More emoji")).to_be_visible()
+    await alice.page.keyboard.press("Escape")
+    await expect(picker).to_be_hidden()
+
+    await alice.context.set_offline(True)
+    await alice.page.get_by_role("button", name="Public channels").click()
+    await expect(problem).to_contain_text("You are offline")
+    again = problem.get_by_role("button", name="Load it again")
+    await expect(again).to_be_disabled()
+    await alice.shot("not-fetched")
+    await alice.check_accessibility()
+    await alice.context.set_offline(False)
+    await alice.page.unroute(parts)
+    await again.click()
+    await expect(alice.composer).to_have_value("not finish")
+    await alice.page.get_by_role("button", name="Public channels").click()
+    await expect(alice.page.get_by_role("dialog", name="Public channels")).to_be_visible()

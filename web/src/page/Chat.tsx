@@ -1,4 +1,4 @@
-import { lazy, Suspense, useCallback, useEffect, useMemo, useState } from "react";
+import { lazy, useCallback, useEffect, useMemo, useState } from "react";
 import type { Chat as Store } from "../lib/index.ts";
 import { ChatProvider } from "../lib/react.ts";
 import { AccountMenu } from "./account/AccountMenu.tsx";
@@ -10,6 +10,7 @@ import type { Target } from "./messages/jumping.ts";
 import { useNotices } from "./notifications/notices.ts";
 import { usePush, useWithdrawal } from "./notifications/push.ts";
 import { Toasts } from "./notifications/Toasts.tsx";
+import { Fetched } from "./parts/Fetched.tsx";
 import { Nowhere } from "./room/Nowhere.tsx";
 import { Removed } from "./room/Removed.tsx";
 import { Room } from "./room/Room.tsx";
@@ -109,7 +110,7 @@ function Conversations({ chat, session, onSignOut }: Props & { chat: Store }) {
           className={`w-80 shrink-0 border-line border-r bg-ground max-md:w-full max-md:border-0 ${openId ? "max-md:hidden" : ""}`}
         >
           {search && (
-            <Suspense>
+            <Fetched onClose={() => setSearch(null)}>
               <SearchPanel
                 key={search.id}
                 search={chat.search}
@@ -120,7 +121,7 @@ function Conversations({ chat, session, onSignOut }: Props & { chat: Store }) {
                 onPick={({ conversationId, message }) => goTo(conversationId, message.seq)}
                 onClose={() => setSearch(null)}
               />
-            </Suspense>
+            </Fetched>
           )}
           <div hidden={search !== null} className="h-full">
             <ConversationList
@@ -129,8 +130,8 @@ function Conversations({ chat, session, onSignOut }: Props & { chat: Store }) {
               currentId={openId}
               isLoaded={isLoaded}
               isLoading={isLoading}
-              hasMore={hasMore}
               hasFailed={failure !== null}
+              hasMore={hasMore}
               onMore={loadMore}
               onNew={() => setCreating(true)}
               onSearch={() => searchIn(null)}
@@ -170,7 +171,7 @@ function Conversations({ chat, session, onSignOut }: Props & { chat: Store }) {
           )}
         </section>
       </main>
-      <Suspense>
+      <Fetched onClose={() => setBrowsing(false)}>
         {isBrowsing && (
           <ChannelsDialog
             find={chat.findChannels}
@@ -182,6 +183,8 @@ function Conversations({ chat, session, onSignOut }: Props & { chat: Store }) {
             onClose={() => setBrowsing(false)}
           />
         )}
+      </Fetched>
+      <Fetched onClose={endTold}>
         {told === "list" && (
           <NotificationsDialog
             list={state.notifications}
@@ -206,15 +209,15 @@ function Conversations({ chat, session, onSignOut }: Props & { chat: Store }) {
             onClose={endTold}
           />
         )}
-        {isCreating && (
-          <NewConversation
-            userId={userId}
-            search={(query) => chat.searchPeople(query)}
-            create={create}
-            onClose={() => setCreating(false)}
-          />
-        )}
-      </Suspense>
+      </Fetched>
+      {isCreating && (
+        <NewConversation
+          userId={userId}
+          search={(query) => chat.searchPeople(query)}
+          create={create}
+          onClose={() => setCreating(false)}
+        />
+      )}
       <Toasts toasts={toasts} items={listed} onClose={close} />
     </div>
   );

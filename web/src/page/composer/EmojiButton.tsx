@@ -1,7 +1,8 @@
 import { Smile } from "lucide-react";
-import { lazy, Suspense, useCallback, useRef, useState } from "react";
+import { lazy, useCallback, useRef, useState } from "react";
 import { IconButton } from "../parts/buttons.tsx";
 import { useDismiss } from "../parts/dismiss.ts";
+import { Fetched } from "../parts/Fetched.tsx";
 import { texts } from "../texts/index.ts";
 
 const EmojiPicker = lazy(() => import("./EmojiPicker.tsx"));
@@ -43,9 +44,9 @@ export function EmojiButton({ onPick, onClose }: { onPick: (emoji: string) => vo
           aria-label={texts.composer.emoji}
           className="absolute bottom-full left-0 z-20 mb-3 animate-[rise_140ms_ease-out]"
         >
-          <Suspense>
+          <Fetched onClose={() => setOpen(false)}>
             <EmojiPicker onPick={pick} />
-          </Suspense>
+          </Fetched>
         </div>
       )}
     </div>

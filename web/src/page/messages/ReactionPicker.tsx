@@ -1,6 +1,7 @@
 import { SmilePlus } from "lucide-react";
-import { lazy, Suspense, useState } from "react";
+import { lazy, useState } from "react";
 import { IconButton } from "../parts/buttons.tsx";
+import { Fetched } from "../parts/Fetched.tsx";
 import { texts } from "../texts/index.ts";
 
 const EmojiPicker = lazy(() => import("../composer/EmojiPicker.tsx"));
@@ -15,9 +16,9 @@ export function ReactionPicker(props: {
   const [isWhole, setWhole] = useState(false);
   if (isWhole)
     return (
-      <Suspense>
+      <Fetched onClose={() => setWhole(false)}>
         <EmojiPicker onPick={onPick} />
-      </Suspense>
+      </Fetched>
     );
   return (
     <div className="flex justify-between p-1">

@@ -53,6 +53,7 @@ export function Anchored({ label, anchor, onClose, isSheet = false, children }: 
       aria-label={label}
       style={isSheet ? undefined : place}
       onCancel={(event) => {
+        if (event.target !== element.current) return;
         event.preventDefault();
         onClose();
       }}

@@ -1,4 +1,4 @@
-import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { lazy, useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { may } from "../../lib/index.ts";
 import { Composer } from "../composer/Composer.tsx";
 import { faceOf, titleOf } from "../conversations/names.ts";
@@ -9,6 +9,7 @@ import { MessageList } from "../messages/MessageList.tsx";
 import { rowsOf } from "../messages/rows.ts";
 import { Confirm } from "../parts/Confirm.tsx";
 import { Drawer } from "../parts/Drawer.tsx";
+import { Fetched } from "../parts/Fetched.tsx";
 import { useMedia } from "../parts/media.ts";
 import { useNewAfter } from "../reading/newAfter.ts";
 import { ReadersDialog } from "../reading/ReadersDialog.tsx";
@@ -205,7 +206,7 @@ export function Room(props: Props) {
             {panel}
           </Drawer>
         ))}
-      <Suspense>
+      <Fetched onClose={endAsking}>
         {asked === "pins" && (
           <PinsDialog
             pins={room.pins}
@@ -229,16 +230,16 @@ export function Room(props: Props) {
         {asked === "audit" && (
           <AuditDialog load={actions.loadAudit} nameOf={acts.nameOf} onClose={endAsking} />
         )}
-        {asked === "close" && (
-          <Confirm
-            title={texts.menuOfRoom.close}
-            question={texts.menuOfRoom.confirmClose(title)}
-            submit={texts.menuOfRoom.confirmCloseSubmit}
-            action={() => actions.setClosed(true)}
-            onClose={endAsking}
-          />
-        )}
-      </Suspense>
+      </Fetched>
+      {asked === "close" && (
+        <Confirm
+          title={texts.menuOfRoom.close}
+          question={texts.menuOfRoom.confirmClose(title)}
+          submit={texts.menuOfRoom.confirmCloseSubmit}
+          action={() => actions.setClosed(true)}
+          onClose={endAsking}
+        />
+      )}
       {asksReadersOf !== null && (
         <ReadersDialog
           load={() => actions.loadReaders(asksReadersOf)}

@@ -394,6 +394,11 @@ export const en = {
   problem: {
     title: "Something went wrong on this page.",
     reload: "Load it again",
+    notFetched: "This could not be opened.",
+    isOffline:
+      "You are offline, and this part of the page had not been loaded before. Load the page again when you are back.",
+    isOutdated:
+      "This part of the page could not be loaded. There may be a newer version of the page: load it again. What you have begun to write is kept.",
   },
 };
 

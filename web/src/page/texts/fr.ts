@@ -396,5 +396,10 @@ export const fr: Texts = {
   problem: {
     title: "Un problème est survenu sur cette page.",
     reload: "La recharger",
+    notFetched: "Cela n’a pas pu s’ouvrir.",
+    isOffline:
+      "Vous êtes hors ligne, et cette partie de la page n’avait pas encore été chargée. Rechargez la page à votre retour.",
+    isOutdated:
+      "Cette partie de la page n’a pas pu être chargée. Il y a peut-être une nouvelle version de la page\u00a0: rechargez-la. Ce que vous avez commencé à écrire est conservé.",
   },
 };
