@@ -1,4 +1,7 @@
-"""`palabre dead` and `palabre topology`: what an operator asks of RabbitMQ. Reads AMQP_URL, PREFIX and PARTITIONS."""
+"""`palabre dead` and `palabre topology`: what an operator asks of RabbitMQ.
+
+Reads AMQP_URL and PREFIX; PARTITIONS only where everything is declared, and then it has to be what is there.
+"""
 
 import asyncio
 import json
@@ -16,7 +19,7 @@ from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 
 from contracts.topology import Topology
 from services import amqp
-from services.cli import readers
+from services.cli import rabbitmq, readers
 from services.cli.chat import run
 from services.settings import ServiceSettings, load
 
@@ -109,21 +112,14 @@ def topology(
 ) -> None:
     """Declare every exchange, queue and binding, and print them.
 
-    With --reader, make (or give a new password to) an integrator's user, and print how it connects: once, since nobody
-    can look up the password.
+    With --reader, declare what integrators read alone, make (or give a new password to) an integrator's user, and print
+    how it connects: once, since nobody can look up the password.
     """
     settings = load(ServiceSettings)
     if reader is not None and not readers.NAME.fullmatch(reader):
         raise typer.BadParameter("--reader: small letters, digits and hyphens, at most 50")
 
-    async def declare() -> None:
-        connection = await amqp.connect(settings.amqp_url, "palabre topology")
-        try:
-            await amqp.declare(connection, settings.topology)
-        finally:
-            await connection.close()
-
-    _run(declare())
+    _run(_declare(settings) if reader is None else _declare_for_readers(settings))
     if reader is None:
         _print(settings.topology)
         return
@@ -138,6 +134,22 @@ def topology(
         return
     run(lambda: readers.create(management, wanted))
     print(url)
+
+
+async def _declare(settings: ServiceSettings) -> None:
+    """Everything. Raises Misfit: there are more partitions, or fewer; prepare changes that."""
+    async with await rabbitmq.connect(settings.amqp_url) as asking:
+        await rabbitmq.check_partitions(asking, settings.topology)
+    connection = await amqp.connect(settings.amqp_url, "palabre topology")
+    try:
+        await amqp.declare(connection, settings.topology)
+    finally:
+        await connection.close()
+
+
+async def _declare_for_readers(settings: ServiceSettings) -> None:
+    async with await rabbitmq.connect(settings.amqp_url) as connection:
+        await readers.declare(connection, settings.topology)
 
 
 def _print(names: Topology) -> None:
@@ -212,6 +224,8 @@ def _letter(message: AbstractIncomingMessage) -> Letter:
 def _run(work: Coroutine[Any, Any, None]) -> None:
     try:
         asyncio.run(work)
+    except rabbitmq.Misfit as misfit:
+        sys.exit(f"It does not fit: {misfit}")
     except (OSError, aio_pika.exceptions.AMQPError) as error:
         print(f"RabbitMQ: {error}")
         raise typer.Exit(1) from None

@@ -4,10 +4,9 @@ import asyncio
 import sys
 from typing import Annotated
 
-import aio_pika
 import typer
 from aio_pika.abc import AbstractConnection
-from aio_pika.exceptions import AMQPConnectionError, ChannelNotFoundEntity
+from aio_pika.exceptions import AMQPConnectionError
 from pymongo.errors import OperationFailure, PyMongoError
 from tenacity import retry_if_exception_type, stop_after_delay, wait_fixed
 from tenacity.asyncio import AsyncRetrying
@@ -15,16 +14,14 @@ from tenacity.asyncio import AsyncRetrying
 from contracts.collections import OWNERS
 from contracts.topology import Topology
 from services import amqp, mongo
+from services.cli import rabbitmq
+from services.cli.rabbitmq import Misfit
 from services.settings import ServiceSettings, load
 
-MOST_PARTITIONS = 100
 AWAY = (OSError, AMQPConnectionError, PyMongoError)
+REASON = 300  # characters of it
 # https://www.mongodb.com/docs/manual/reference/error-codes/: an index of this name, or of these keys, is another one.
 INDEX_CONFLICTS = (85, 86)
-
-
-class Misfit(Exception):
-    """What is there was made otherwise, and this version cannot work with it."""
 
 
 def prepare(
@@ -40,7 +37,7 @@ def prepare(
     except Misfit as misfit:
         sys.exit(f"It does not fit: {misfit}")
     except AWAY as error:
-        sys.exit(f"It is away: {str(error) or type(error).__name__}")
+        sys.exit(f"It is away: {reason(error)}")
 
 
 async def _prepare(settings: ServiceSettings, wait: float, change_partitions: bool) -> None:
@@ -58,10 +55,15 @@ async def _prepare(settings: ServiceSettings, wait: float, change_partitions: bo
     print(f"MongoDB is ready, in the database {settings.mongodb_database}.")
 
 
+def reason(error: BaseException) -> str:
+    """Why something failed: what caused it says more than what was made of that."""
+    return str(error.__cause__ or error)[:REASON] or type(error).__name__
+
+
 async def _prepare_rabbitmq(settings: ServiceSettings, change_partitions: bool) -> None:
     topology = settings.topology
-    async with await aio_pika.connect(settings.amqp_url) as connection:
-        before = await _partitions(connection, topology)
+    async with await rabbitmq.connect(settings.amqp_url) as connection:
+        before = await rabbitmq.partitions_of(connection, topology)
         if before not in (0, settings.partitions):
             if not change_partitions:
                 raise Misfit(
@@ -79,7 +81,8 @@ async def _prepare_rabbitmq(settings: ServiceSettings, change_partitions: bool) 
 
 async def declare(settings: ServiceSettings) -> None:
     """Everything in RabbitMQ. Raises Misfit."""
-    connection = await amqp.connect(settings.amqp_url, "palabre prepare")
+    async with asyncio.timeout(rabbitmq.TIMEOUT):
+        connection = await amqp.connect(settings.amqp_url, "palabre prepare")
     try:
         await amqp.declare(connection, settings.topology)
     except amqp.BrokerAway as error:
@@ -90,40 +93,22 @@ async def declare(settings: ServiceSettings) -> None:
         await connection.close()
 
 
-async def _partitions(connection: AbstractConnection, topology: Topology) -> int:
-    """How many there are; 0 where nothing was ever declared to its end, which is where the dead letters are."""
-    if await held_by(connection, topology.dead_letters.name) is None:
-        return 0
-    number = 0
-    while number < MOST_PARTITIONS and await held_by(connection, topology.persister_queue(number).name) is not None:
-        number += 1
-    return number
-
-
 async def _check_at_rest(connection: AbstractConnection, topology: Topology, partitions: int) -> None:
     """A conversation moves to another queue: nothing of it may be left in the old one, nor anybody who is at it.
+
+    A gateway would go on to send there, and any service declares anew, twice a minute, as many as it knows of.
 
     Raises:
         Misfit: something is.
     """
     for number in range(partitions):
         queue = topology.persister_queue(number).name
-        waiting, consumers = await held_by(connection, queue) or (0, 0)
+        waiting, consumers = await rabbitmq.held_by(connection, queue) or (0, 0)
         if consumers:
             raise Misfit(f"{queue} has a consumer: stop the gateways, then the persisters, and try again")
         if waiting:
             raise Misfit(f"{queue} holds {waiting} messages: start the persisters, without gateways, until it is empty")
-
-
-async def held_by(connection: AbstractConnection, queue: str) -> tuple[int, int] | None:
-    """The messages and the consumers of a queue; None when there is no such queue."""
-    channel = await connection.channel()
-    try:
-        found = (await channel.declare_queue(queue, passive=True)).declaration_result
-    except ChannelNotFoundEntity:
-        return None
-    await channel.close()
-    return found.message_count or 0, found.consumer_count or 0
+    await rabbitmq.check_nobody_runs(connection, topology)
 
 
 async def prepare_mongodb(settings: ServiceSettings) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 import httpx
+from aio_pika.abc import AbstractConnection
 
 from contracts.topology import Topology
 from services.cli.gateway import CommandError, Unreachable, uses_proxy
@@ -23,6 +24,17 @@ HASHING = "rabbit_password_hashing_sha256"
 QUEUE_BYTES = 256 * 1024 * 1024
 QUEUE_EXPIRES_MS = 7 * 24 * 3600 * 1000  # a queue that nobody reads for so long goes: the stream keeps no more either
 TIMEOUT = 15.0
+
+
+async def declare(connection: AbstractConnection, names: Topology) -> None:
+    """What integrators bind to and consume, so that they can begin before anything of ours has started there.
+
+    Nothing else: how many partitions there are is known to whoever runs the services.
+    """
+    channel = await connection.channel()
+    events = await channel.declare_exchange(names.events.name, names.events.kind, durable=True)
+    log = await channel.declare_queue(names.log.name, durable=True, arguments=names.log.arguments)
+    await log.bind(events, "#")
 
 
 def definitions(names: Topology, vhost: str, user: str, password: str) -> dict[str, Any]:

@@ -10,13 +10,14 @@ import sys
 from typing import Annotated
 from uuid import uuid4
 
-import aio_pika
 import typer
 
 from contracts import collections
 from contracts.shape import now
 from services import mongo
-from services.cli.preparing import AWAY, Misfit, declare, held_by, prepare_mongodb
+from services.cli import rabbitmq
+from services.cli.preparing import AWAY, declare, prepare_mongodb, reason
+from services.cli.rabbitmq import Misfit
 from services.settings import ServiceSettings, load
 
 
@@ -34,21 +35,23 @@ def restored(yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = Fa
     except Misfit as misfit:
         sys.exit(f"Not now: {misfit}")
     except AWAY as error:
-        sys.exit(f"It is away: {str(error) or type(error).__name__}")
+        sys.exit(f"It is away: {reason(error)}")
 
 
 async def _held(settings: ServiceSettings) -> dict[str, int]:
-    """The messages in each queue, the log's too. Raises Misfit: a service runs."""
+    """The messages in each queue, the log's too. Raises Misfit: a service runs, or there are other queues than these."""
     topology = settings.topology
     held = {}
-    async with await aio_pika.connect(settings.amqp_url) as connection:
+    async with await rabbitmq.connect(settings.amqp_url) as connection:
+        await rabbitmq.check_partitions(connection, topology)
         for queue in topology.queues:
-            found, consumers = await held_by(connection, queue.name) or (0, 0)
+            found, consumers = await rabbitmq.held_by(connection, queue.name) or (0, 0)
             # Integrators may read the log as they like; it ends for them.
             if consumers and queue.name != topology.log.name:
                 raise Misfit(f"{queue.name} has a consumer: stop gateways, persisters and notifiers, and try again")
             if queue.name != topology.dead_letters.name:
                 held[queue.name] = found
+        await rabbitmq.check_nobody_runs(connection, topology)
     return held
 
 
@@ -56,7 +59,7 @@ async def _begin(settings: ServiceSettings) -> str:
     """The new name. Named last, so that whoever is interrupted begins again."""
     topology = settings.topology
     await declare(settings)
-    async with await aio_pika.connect(settings.amqp_url) as connection:
+    async with await rabbitmq.connect(settings.amqp_url) as connection:
         channel = await connection.channel()
         for queue in topology.queues:
             if queue.name not in (topology.log.name, topology.dead_letters.name):

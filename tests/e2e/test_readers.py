@@ -56,7 +56,8 @@ def admin(node: RabbitMQ) -> str:
 
 @pytest.fixture(scope="module")
 async def url(node: RabbitMQ) -> str:
-    """How the integrator connects."""
+    """How the integrator connects. What is not for it is there, too: its own command brings nothing of that."""
+    await palabre(node, "topology")
     return (await palabre(node, "topology", "--reader", "analytics", "--management", admin(node)))[0]
 
 

@@ -65,6 +65,23 @@ async def test_another_number_of_partitions_is_refused_unless_it_is_meant(settin
         assert f"with {partitions} partitions" in await prepare(settings, PARTITIONS=partitions)
 
 
+async def test_partitions_are_not_changed_while_a_gateway_runs_alone(settings: Settings) -> None:
+    """It would go on to send to queues that are left over, or that nobody attends to yet."""
+    await prepare(settings, PARTITIONS="2")
+    topology = settings.topology
+    async with await aio_pika.connect(settings.amqp_url) as connection:
+        channel = await connection.channel()
+        own = await channel.declare_queue(topology.gateway_queue("g1").name, exclusive=True)
+        for binding in topology.gateway_bindings("g1"):
+            await own.bind(binding.exchange, binding.routing_key)
+        refused = await prepare(settings, "--change-partitions", PARTITIONS="1", code=1)
+        assert f"a gateway listens to {topology.fanout.name}" in refused
+        await channel.get_queue(topology.persister_queue(1).name, ensure=True)
+        # Where nothing changes, services may run: this is done before every upgrade.
+        await prepare(settings, PARTITIONS="2")
+    await prepare(settings, "--change-partitions", PARTITIONS="1")
+
+
 async def test_a_queue_that_was_made_otherwise_is_refused(settings: Settings) -> None:
     async with await aio_pika.connect(settings.amqp_url) as connection:
         channel = await connection.channel()

@@ -5,12 +5,17 @@ from typing import Any
 import aio_pika
 import pytest
 from aio_pika.abc import AbstractIncomingMessage
+from pydantic import ValidationError
 
-from contracts import collections
+from contracts import collections, fanout
 from deploy.local.process import free_port
 from services import mongo
+from services.cli.rabbitmq import PROBE
+from services.gateway import metrics
+from services.persister.peers import Hello
 from services.persister.settings import Settings
 from tests.support.command import palabre
+from tests.support.gateway import InProcessGateway, gateway_beside
 
 pytestmark = pytest.mark.integration
 
@@ -84,6 +89,56 @@ async def test_it_is_refused_while_somebody_works(settings: Settings) -> None:
         await queue.consume(forget)
         refused = await restored(settings, "--yes", code=1)
         assert f"{queue.name} has a consumer" in refused
+    assert await name_of(settings) == name
+
+
+async def test_it_is_refused_while_a_gateway_runs_alone_who_does_not_notice(settings: Settings) -> None:
+    await restored(settings, "--yes")
+    name = await name_of(settings)
+    async with InProcessGateway(gateway_beside(settings, auth_dev=True)) as gateway:
+        failed = metrics.FAILED._value.get()
+        refused = await restored(settings, "--yes", code=1)
+        assert f"a gateway listens to {settings.topology.fanout.name}" in refused
+        await gateway.parts.broker.check()
+        assert metrics.FAILED._value.get() == failed
+    assert await name_of(settings) == name
+    await restored(settings, "--yes")
+
+
+@pytest.mark.parametrize("who", ["gateway", "persister", "notifier"])
+async def test_it_is_refused_while_anybody_listens(settings: Settings, who: str) -> None:
+    """Also while the lasting queues have no consumer: whoever has just come consumes its own queue first."""
+    await restored(settings, "--yes")
+    topology = settings.topology
+    exchange = {"gateway": topology.fanout, "persister": topology.peers, "notifier": topology.renewed}[who]
+    async with await aio_pika.connect(settings.amqp_url) as connection:
+        channel = await connection.channel()
+        own = await channel.declare_queue(exclusive=True)
+        await own.bind(exchange.name)
+        assert f"listens to {exchange.name}" in await restored(settings, "--yes", code=1)
+
+
+def test_what_looks_for_listeners_is_nothing_to_them() -> None:
+    assert list(fanout.unpack(PROBE)) == []
+    with pytest.raises(ValidationError):  # which a persister lets pass
+        Hello.decode(PROBE)
+
+
+@pytest.mark.parametrize("partitions", [2])
+async def test_it_is_refused_where_rabbitmq_has_other_partitions(settings: Settings) -> None:
+    """Whoever calls it from a shell may have another number there, or none."""
+    await restored(settings, "--yes")
+    name = await name_of(settings)
+    queue = settings.topology.persister_queue(1).name
+    async with await aio_pika.connect(settings.amqp_url) as connection:
+        channel = await connection.channel()
+        await channel.default_exchange.publish(aio_pika.Message(b"of another time"), queue)
+        for other in ("1", "3"):
+            refused = await restored(settings, "--yes", code=1, PARTITIONS=other)
+            assert f"RabbitMQ has 2 partitions and PARTITIONS is {other}" in refused
+        assert (await channel.declare_queue(queue, passive=True)).declaration_result.message_count == 1
+        with pytest.raises(aio_pika.exceptions.ChannelNotFoundEntity):
+            await channel.declare_queue(settings.topology.persister_queue(2).name, passive=True)
     assert await name_of(settings) == name
 
 
