@@ -190,7 +190,9 @@ class Prepare(Values):
         False, description="let it change the number of partitions; see docs/operations.md first"
     )
     deadline_seconds: Annotated[int, Field(ge=10)] = Field(
-        300, description="how long it may take, waiting for RabbitMQ and MongoDB included"
+        300,
+        description="how long it may take; waiting for RabbitMQ and MongoDB it gives up a minute before, and says why. "
+        "No longer than helm's --timeout (5m)",
     )
     resources: Resources = Field(
         {"requests": {"cpu": "50m", "memory": "96Mi"}, "limits": {"memory": "256Mi"}}, description="CPU and memory"

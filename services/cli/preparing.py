@@ -2,14 +2,16 @@
 
 import asyncio
 import sys
+from asyncio import sleep
+from collections.abc import Awaitable, Callable
+from functools import partial
+from time import monotonic
 from typing import Annotated
 
 import typer
 from aio_pika.abc import AbstractConnection
 from aio_pika.exceptions import AMQPConnectionError
 from pymongo.errors import OperationFailure, PyMongoError
-from tenacity import retry_if_exception_type, stop_after_delay, wait_fixed
-from tenacity.asyncio import AsyncRetrying
 
 from contracts.collections import OWNERS
 from contracts.topology import Topology
@@ -19,13 +21,20 @@ from services.cli.rabbitmq import Misfit
 from services.settings import ServiceSettings, load
 
 AWAY = (OSError, AMQPConnectionError, PyMongoError)
+PAUSE = 1.0  # seconds between two tries
+SAY_AGAIN = 5.0  # seconds until it is said again why
+LAST_TRY = 30.0  # seconds that a try may take beyond the time to wait: a server may take connections and say no more
 REASON = 300  # characters of it
 # https://www.mongodb.com/docs/manual/reference/error-codes/: an index of this name, or of these keys, is another one.
 INDEX_CONFLICTS = (85, 86)
 
 
+class Away(Exception):
+    """A server that was not there in time. Its text says which, and why."""
+
+
 def prepare(
-    wait: Annotated[float, typer.Option(min=0, help="seconds to wait for servers that are away")] = 0,
+    wait: Annotated[float, typer.Option(min=0, help="seconds to wait for servers that are away, all in all")] = 0,
     change_partitions: Annotated[
         bool, typer.Option("--change-partitions", help="let PARTITIONS be another number than before")
     ] = False,
@@ -36,23 +45,37 @@ def prepare(
         asyncio.run(_prepare(settings, wait, change_partitions))
     except Misfit as misfit:
         sys.exit(f"It does not fit: {misfit}")
-    except AWAY as error:
-        sys.exit(f"It is away: {reason(error)}")
+    except Away as away:
+        sys.exit(str(away))
 
 
 async def _prepare(settings: ServiceSettings, wait: float, change_partitions: bool) -> None:
-    async for attempt in AsyncRetrying(
-        retry=retry_if_exception_type(AWAY), wait=wait_fixed(1), stop=stop_after_delay(wait), reraise=True
-    ):
-        with attempt:
-            await _prepare_rabbitmq(settings, change_partitions)
-    print(f"RabbitMQ is ready, with {settings.partitions} partitions.")
-    async for attempt in AsyncRetrying(
-        retry=retry_if_exception_type(AWAY), wait=wait_fixed(1), stop=stop_after_delay(wait), reraise=True
-    ):
-        with attempt:
-            await prepare_mongodb(settings)
-    print(f"MongoDB is ready, in the database {settings.mongodb_database}.")
+    until = monotonic() + wait
+    await _patiently("RabbitMQ", partial(_prepare_rabbitmq, settings, change_partitions), until)
+    print(f"RabbitMQ is ready, with {settings.partitions} partitions.", flush=True)
+    await _patiently("MongoDB", partial(prepare_mongodb, settings), until)
+    print(f"MongoDB is ready, in the database {settings.mongodb_database}.", flush=True)
+
+
+async def _patiently(server: str, work: Callable[[], Awaitable[None]], until: float) -> None:
+    """Try until it works. Why it does not is said meanwhile: whoever ends us may take what was said last with it.
+
+    Raises:
+        Away: it did not until then.
+    """
+    said = float("-inf")
+    while True:
+        try:
+            async with asyncio.timeout(max(0.0, until - monotonic()) + LAST_TRY):
+                return await work()
+        except AWAY as error:
+            away = Away(f"{server} is away: {reason(error)}")
+        if monotonic() >= until:
+            raise away
+        if monotonic() - said >= SAY_AGAIN:
+            print(away, flush=True)
+            said = monotonic()
+        await sleep(PAUSE)
 
 
 def reason(error: BaseException) -> str:

@@ -16,6 +16,7 @@ import yaml
 
 from deploy.helm import generate
 from deploy.local import tools
+from services.cli.preparing import LAST_TRY
 from services.gateway.app import create_app
 from services.gateway.settings import Settings as Gateway
 from services.notifier.settings import Settings as Notifier
@@ -309,6 +310,19 @@ def test_servers_of_its_own_are_prepared_after_they_were_made() -> None:
     }
     assert hooks == {"smallest": "pre-install,pre-upgrade", "operators": "post-install,pre-upgrade"}
     assert not of_kind("Job", "trial")
+
+
+@pytest.mark.parametrize("seconds", [10, 90, 300, 3600])
+def test_preparing_ends_before_its_pod_and_its_log_are_taken_away(seconds: int) -> None:
+    (job,) = [r for r in rendered("smallest", f"--set=prepare.deadlineSeconds={seconds}") if r["kind"] == "Job"]
+    assert job["spec"]["activeDeadlineSeconds"] == seconds
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    assert container["command"][:2] == ["palabre", "prepare"]
+    (waits,) = [int(a.removeprefix("--wait=")) for a in container["command"] if a.startswith("--wait=")]
+    # What a last try may take beyond, and some seconds until the pod runs.
+    assert waits + LAST_TRY < seconds or waits <= seconds / 2
+    # The time is used up; a second pod would end with the Job, and take its log along.
+    assert job["spec"]["backoffLimit"] == 0
 
 
 def test_what_scales_itself_has_no_number() -> None:

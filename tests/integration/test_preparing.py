@@ -99,6 +99,14 @@ async def test_an_index_that_was_made_otherwise_is_refused(settings: Settings) -
     client.close()
 
 
-async def test_servers_that_are_away_are_named(settings: Settings) -> None:
-    nobody = f"amqp://guest:guest@127.0.0.1:{free_port()}/"
-    assert "It is away" in await prepare(settings, "--wait=1.5", code=1, AMQP_URL=nobody)
+async def test_servers_that_are_away_are_named_with_why_and_not_at_every_try(settings: Settings) -> None:
+    nobody = f"127.0.0.1:{free_port()}"
+    said = await prepare(settings, "--wait=2.5", code=1, AMQP_URL=f"amqp://guest:secret@{nobody}/")
+    # At once, and in the end; not at each of the three tries.
+    assert said.count("RabbitMQ is away: ") == 2
+    assert said.count("Connect") + said.count("refused") >= 2
+    assert "secret" not in said
+    said = await prepare(settings, code=1, MONGODB_URL=f"mongodb://palabre:secret@{nobody}/")
+    assert "RabbitMQ is ready" in said
+    assert said.count(f"MongoDB is away: {nobody}: [Errno 111]") == 1
+    assert "secret" not in said

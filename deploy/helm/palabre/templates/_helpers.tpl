@@ -170,3 +170,49 @@ imagePullSecrets:
   {{- end }}
 {{- end }}
 {{- end }}
+
+{{/* The pod of a Job that runs one command: (list $ ConfigMap what-is-behind-the-name-of-the-chart's-Secret arguments). */}}
+{{- define "palabre.commandPod" -}}
+{{- $ := index . 0 -}}
+metadata:
+  labels:
+    {{- include "palabre.labels" (list $ "prepare") | nindent 4 }}
+spec:
+  restartPolicy: Never
+  automountServiceAccountToken: false
+  enableServiceLinks: false
+  {{- include "palabre.pullSecrets" $ | nindent 2 }}
+  securityContext:
+    {{- include "palabre.podSecurity" $ | nindent 4 }}
+  containers:
+    - name: palabre
+      image: {{ include "palabre.image" (list $ "persister") | quote }}
+      imagePullPolicy: {{ $.Values.image.pullPolicy }}
+      command:
+        - palabre
+        {{- range index . 3 }}
+        - {{ . | quote }}
+        {{- end }}
+      envFrom:
+        - configMapRef:
+            name: {{ index . 1 }}
+      env:
+        {{- include "palabre.servers" (dict "Values" $.Values "Release" $.Release "Chart" $.Chart "hook" (index . 2)) | nindent 8 }}
+      resources:
+        {{- toYaml $.Values.prepare.resources | nindent 8 }}
+      securityContext:
+        {{- include "palabre.containerSecurity" $ | nindent 8 }}
+      volumeMounts:
+        - name: tmp
+          mountPath: /tmp
+        {{- with $.Values.persister.extraVolumeMounts }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+  volumes:
+    - name: tmp
+      emptyDir:
+        sizeLimit: 16Mi
+    {{- with $.Values.persister.extraVolumes }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+{{- end }}
