@@ -325,6 +325,11 @@ class Chart(Values):
         5, description="time for load balancers to hear that a pod goes, before it drains"
     )
     prepare: Prepare = Field(Prepare(), description="the Job before an installation or upgrade")
+    command: list[str] = Field(
+        [],
+        description="one command of `palabre` to make a Job of with `helm template`, as {restored,--yes}, and none where "
+        "something is installed; see docs/operations.md",
+    )
     ingress: Ingress = Field(Ingress(), description="how browsers get in")
     network_policy: NetworkPolicy = Field(NetworkPolicy(), description="who may speak to whom")
     metrics: Metrics = Field(Metrics(), description="who reads the metrics")

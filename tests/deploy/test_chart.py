@@ -325,6 +325,25 @@ def test_preparing_ends_before_its_pod_and_its_log_are_taken_away(seconds: int) 
     assert job["spec"]["backoffLimit"] == 0
 
 
+def test_a_command_of_an_operators_reads_what_the_release_has() -> None:
+    """As docs/operations.md says it."""
+    done = helm(
+        *("template", "palabre", str(CHART), f"--values={HERE / 'values' / 'smallest.yaml'}"),
+        *("--show-only", "templates/command.yaml", "--set", "command={restored,--yes}"),
+    )
+    assert done.returncode == 0, done.stderr
+    (job,) = yaml.safe_load_all(done.stdout)
+    assert (job["kind"], job["metadata"]["name"]) == ("Job", "palabre-command")
+    assert "annotations" not in job["metadata"]
+    assert job["spec"]["backoffLimit"] == 0
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    assert container["command"] == ["palabre", "restored", "--yes"]
+    assert container["envFrom"] == [{"configMapRef": {"name": "palabre"}}]
+    # The network policy of what prepares lets it out to the servers.
+    assert job["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/component"] == "prepare"
+    assert not [r for r in rendered("smallest") if r["metadata"]["name"].endswith("-command")]
+
+
 def test_what_scales_itself_has_no_number() -> None:
     for deployment in of_kind("Deployment", "production").values():
         assert "replicas" not in deployment["spec"]
@@ -405,9 +424,10 @@ def test_traces_are_switched_on_and_let_out(endpoint: str, port: int) -> None:
 
 
 def test_what_is_secret_and_what_is_a_file_comes_in_beside_the_settings() -> None:
-    """`existingSecret`, and volumes: the Job speaks to the same servers, so it has the persister's."""
-    (job,) = of_kind("Job", "production").values()
-    for resource in (*of_kind("Deployment", "production").values(), job):
+    """`existingSecret`, and volumes: the Jobs speak to the same servers, so they have the persister's."""
+    jobs = of_kind("Job", "production")
+    assert jobs.keys() == {"release-palabre-prepare", "release-palabre-command"}
+    for resource in (*of_kind("Deployment", "production").values(), *jobs.values()):
         pod = resource["spec"]["template"]["spec"]
         (container,) = pod["containers"]
         assert {"name": "authorities", "configMap": {"name": "our-authorities"}} in pod["volumes"]

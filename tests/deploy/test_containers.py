@@ -13,9 +13,10 @@ import pytest
 
 from services.gateway.settings import Settings
 from services.settings import load
-from tests.deploy.composed import MEMORY, OURS, SERVICES, Composed, missing
+from tests.deploy.composed import MEMORY, OURS, SERVICES, TRIED, Composed, missing
 from tests.faults.verdict import verdict
 from tests.support.chat_client import ChatClient, Rest
+from tests.support.eventually import eventually
 
 RABBITMQS = os.environ.get("RABBITMQ_IMAGES", os.environ.get("RABBITMQ_IMAGE", "rabbitmq:3.13 rabbitmq:4")).split()
 STATUS = "print(open('/proc/1/status').read())"
@@ -99,7 +100,9 @@ async def test_it_is_talked_in_replaced_while_people_talk_and_stopped_in_order(c
     for service in OURS:
         for container in await chat.containers(service):
             await keeps_to_its_bounds(chat, container)
+            await logs_everything_when_asked_to(chat, container)
     await drains(chat)
+    await commands_of_an_operator_run_without_services(chat)
 
 
 async def replaced_while_people_talk(chat: Composed) -> None:
@@ -131,6 +134,25 @@ async def keeps_to_its_bounds(chat: Composed, container: str) -> None:
     assert status["Uid"].split() == ["10001"] * 4
     assert {int(status[name], 16) for name in ("CapPrm", "CapEff", "CapBnd", "CapAmb")} == {0}
     assert status["NoNewPrivs"] == "1"
+
+
+async def logs_everything_when_asked_to(chat: Composed, container: str) -> None:
+    """As docs/operations.md says it: the image has a shell, and no program `kill`."""
+    await chat.run("docker", "exec", container, "sh", "-c", "kill -USR1 1")
+
+    async def changed() -> bool:
+        return "log level changed" in await chat.run("docker", "logs", container)
+
+    await eventually(changed)
+
+
+async def commands_of_an_operator_run_without_services(chat: Composed) -> None:
+    """As docs/operations.md says it, in a container of their own: the services' have to be stopped."""
+    alone = ("run", "--rm", "--no-deps", "persister", "palabre")
+    await chat.compose("stop", *OURS)
+    assert "MongoDB is ready" in await chat.compose(*alone, "prepare")
+    assert "This history is" in await chat.compose(*alone, "restored", "--yes")
+    await chat.compose("up", "--wait", *TRIED)
 
 
 async def drains(chat: Composed) -> None:
