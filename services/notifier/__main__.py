@@ -25,7 +25,12 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
     traces = None if traced is None else Traces(traced, settings.topology)
     parts = work(settings, broker, database, notifier_id, traces=traces)
     webhooks = WebhookWork(settings, broker, database)
-    checks: dict[str, health.Check] = {"rabbitmq": broker.check, "mongodb": partial(mongo.ping, database)}
+
+    async def rabbitmq() -> None:
+        await broker.check()
+        webhooks.check()  # what persisters tell before would pass them by, so persisters may wait for us
+
+    checks: dict[str, health.Check] = {"rabbitmq": rabbitmq, "mongodb": partial(mongo.ping, database)}
 
     async def run() -> None:
         await mongo.surely_create_collections(database, "notifier")

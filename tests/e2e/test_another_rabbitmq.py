@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import json
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,15 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from contracts.topology import LOOK
+from contracts.topology import CHANNELS, LOOK
 from deploy.local.servers import Server, rabbitmq
 from tests.faults import replica_set
+from tests.faults.history import Event
 from tests.faults.replica_set import ReplicaSet
 from tests.faults.stage import SETTINGS, Stage
 from tests.faults.verdict import events, verdict
 from tests.support import containers
 from tests.support.command import palabre
 from tests.support.eventually import eventually
+from tests.support.receiver import Receiver
 from tests.support.system import Process
 
 pytestmark = pytest.mark.e2e
@@ -88,7 +91,9 @@ async def test_people_talk_on_over_another_rabbitmq(brokers: tuple[Server, Serve
     async with (
         ReplicaSet(program, tmp_path / "mongodb") as database,
         Stage(old, database, tmp_path, rooms=4) as stage,
+        Receiver() as receiver,
     ):
+        await hear_by_webhook(stage, receiver)
         stage.crowd.talk()
         await said(stage)
         topology = stage.topology
@@ -97,9 +102,12 @@ async def test_people_talk_on_over_another_rabbitmq(brokers: tuple[Server, Serve
             assert await gateway.stop() == 0
         commands = [topology.persister_queue(number).name for number in range(topology.partitions)]
         events_of_ours = [
+            topology.notifier_commands.name,
             topology.notifier_queue.name,
-            topology.waiting_queue(5).name,
+            topology.webhook_events.name,
             topology.channel_queue(LOOK).name,
+            topology.waiting_queue(5).name,
+            *(topology.channel_queue(channel).name for channel in CHANNELS),
         ]
         for queues, services in ((commands, stage.persisters), (events_of_ours, stage.notifiers)):
             await finished(stage, services, queues)
@@ -109,11 +117,17 @@ async def test_people_talk_on_over_another_rabbitmq(brokers: tuple[Server, Serve
         stage.broker = new
         for proxy in stage.proxies.values():
             proxy.lead_to(new.url)
-        for process in stage.processes:
-            await process.start()
+        # Notifiers first: what is told before they have bound their queue never reaches a webhook.
+        for processes in (stage.notifiers, [*stage.persisters, *stage.gateways]):
+            for process in processes:
+                await process.start()
+            async with asyncio.timeout(60):
+                for process in processes:
+                    await process.ready()
         await stage.recovery()
         await said(stage)
         assert await verdict(stage, told) == []
+        await everything_was_heard(receiver, [*told, *await events(stage)])
         assert stage.notes == []
         assert not [refused for person in stage.crowd.everybody for refused in person.refused]
 
@@ -122,3 +136,21 @@ async def said(stage: Stage) -> None:
     """That many more."""
     wanted = stage.crowd.acked + TALK
     await eventually(lambda: stage.crowd.acked >= wanted, timeout=60)
+
+
+async def hear_by_webhook(stage: Stage, receiver: Receiver) -> None:
+    """A program of somebody's hears what is said in every room from now on."""
+    assert stage.crowd.owner is not None
+    for room in stage.crowd.rooms:
+        hook = {"conversationId": room, "url": receiver.url, "events": []}
+        await stage.crowd.owner.call("POST", "/api/webhooks", json=hook)
+
+
+async def everything_was_heard(receiver: Receiver, told: list[Event]) -> None:
+    """By the webhooks, of both times."""
+    spoken = {event.id for event in told if event.kind in ("created", "updated")}
+
+    def nothing_is_missing() -> None:
+        assert spoken - {json.loads(call.body)["id"] for call in receiver.calls} == set()
+
+    await eventually(nothing_is_missing, timeout=60, poll=0.5)

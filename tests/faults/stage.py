@@ -26,6 +26,8 @@ SETTINGS = {
     "RECHECK_INTERVAL": "10",
     "SHUTDOWN_TIMEOUT": "15",
     "DRAIN_SPREAD": "1",
+    "WEBHOOKS": "everybody",
+    "CALL_NETWORKS": "127.0.0.0/8",
 }
 
 

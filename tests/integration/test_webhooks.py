@@ -151,6 +151,35 @@ async def test_a_notifier_that_starts_hears_for_webhooks_that_are_there(
         await eventually(heard)
 
 
+async def test_a_notifier_is_ready_once_webhooks_hear_and_no_sooner(
+    webhooks_on: Settings, database: Database, tap: Tap, receiver: Receiver
+) -> None:
+    """With an empty RabbitMQ nothing is bound, and persisters wait for this before they tell anything."""
+    cid = await store_conversation(database)
+    async with Webhooks(webhooks_on, database) as webhooks:
+        await webhooks.create(receiver.url, cid)
+        await webhooks.broker.rebind(unbind=[webhooks_on.topology.webhook_binding])
+    fault = Fault("fails", "webhooks.find_one")  # the first look
+    async with Webhooks(webhooks_on, database, fault) as webhooks:
+        with pytest.raises(ConnectionError):
+            webhooks.work.check()
+        await eventually(lambda: fault.happened, poll=0.002)
+        with pytest.raises(ConnectionError):
+            webhooks.work.check()
+
+        def ready() -> bool:
+            try:
+                webhooks.work.check()
+            except ConnectionError:
+                return False
+            return True
+
+        await eventually(ready)
+        await happen(tap, message_created(cid, 1))
+        await webhooks.done(1)
+    assert len(receiver.calls) == 1
+
+
 async def test_switched_off_nothing_is_called_and_nothing_piles_up(
     settings: Environment, webhooks_on: Settings, database: Database, tap: Tap, receiver: Receiver
 ) -> None:

@@ -27,6 +27,7 @@ from services.telemetry import logger
 
 TOGETHER = 500  # jobs published at once
 LOOK = 30.0  # seconds between looks whether there are webhooks
+LOOK_FIRST = 1.0  # likewise, until the first look
 
 
 class Fact(NamedTuple):
@@ -39,8 +40,11 @@ class Fact(NamedTuple):
     line: bytes
 
 
-async def listen(settings: Settings, broker: Broker, database: Database) -> None:
-    """Hear events while there are webhooks, whatever became of the binding; until cancelled."""
+async def listen(settings: Settings, broker: Broker, database: Database, looked: asyncio.Event) -> None:
+    """Hear events while there are webhooks, whatever became of the binding; until cancelled.
+
+    `looked` is set once it is as it should be: what is told before passes webhooks by.
+    """
     binding = broker.topology.webhook_binding
     while True:
         await broker.consumer.up.wait()
@@ -49,7 +53,8 @@ async def listen(settings: Settings, broker: Broker, database: Database) -> None
                 await broker.rebind(unbind=[binding])
             elif await store.exist(database):
                 await broker.rebind(bind=[binding])
-        await asyncio.sleep(LOOK)
+            looked.set()
+        await asyncio.sleep(LOOK if looked.is_set() else LOOK_FIRST)
 
 
 async def consume(settings: Settings, broker: Broker, database: Database, inbox: Inbox) -> None:

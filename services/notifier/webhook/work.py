@@ -1,5 +1,6 @@
 """Webhooks put together: what is consumed, and how it ends."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from services.amqp import Broker, Inbox
@@ -32,11 +33,17 @@ class WebhookWork:
             connections=settings.webhook_prefetch,
         )
         self._deliverer = Deliverer(settings, broker, database, jobs, self._endpoints)
+        self._looked = asyncio.Event()
         self.parts: list[Awaitable[None]] = [
-            events.listen(settings, broker, database),
+            events.listen(settings, broker, database, self._looked),
             events.consume(settings, broker, database, happened),
             self._deliverer.run(),
         ]
+
+    def check(self) -> None:
+        """Whether events reach webhooks, where there are some. Raises ConnectionError: that is not known yet."""
+        if not self._looked.is_set():
+            raise ConnectionError("events are not heard for webhooks yet")
 
     async def finish(self) -> None:
         """Begin no more calls; returns when those under way are over."""
