@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 
 from contracts import fanout, lines, topology
-from contracts.limits import FANOUT_BYTES
+from contracts.limits import BATCH_BYTES, FANOUT_BYTES
 from services.amqp import Broker, Outgoing
 from services.mongo import Database
 from services.notifier import centre, metrics, waiting
@@ -56,10 +56,9 @@ class FirstLook:
             one.event.id for one in told if self._reaches or centre.has_entries(one, self._settings.entries_up_to)
         }
         again = [line.body for event, line in came if event.id in wanted]
-        if not again:
-            return []
         names, delay = self._broker.topology, self._settings.notify_delay
-        body = lines.pack(again)
+        # What came in many AMQP messages may be too much for one.
+        bodies = lines.pack_all(again, BATCH_BYTES)
         if not delay:
-            return [waiting.at_once(names, topology.LOOK, body)]
-        return [waiting.later(names, topology.LOOK, body, delay)]
+            return [waiting.at_once(names, topology.LOOK, body) for body in bodies]
+        return [waiting.later(names, topology.LOOK, body, delay) for body in bodies]

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from contracts import collections, lines, topology
+from contracts.limits import BATCH_BYTES
 from contracts.message import Message
 from contracts.notifying import Delivery, Kind
 from contracts.shape import now
@@ -233,9 +234,8 @@ class SecondLook:
         return outgoing
 
     def _later(self, again: Sequence[bytes]) -> list[Outgoing]:
-        if not again:
-            return []
-        return [waiting.later(self._broker.topology, topology.LOOK, lines.pack(again), LATER)]
+        bodies = lines.pack_all(again, BATCH_BYTES)
+        return [waiting.later(self._broker.topology, topology.LOOK, body, LATER) for body in bodies]
 
 
 def _portions(came: Sequence[Came]) -> list[list[Came]]:

@@ -14,7 +14,7 @@ from contracts.notifying import Delivery, DoNotDisturb, Level, NotificationSetti
 from contracts.presence import Here as Status
 from contracts.shape import now
 from services.mongo import Database
-from services.notifier import centre, due, here
+from services.notifier import centre, consumer, due, here
 from services.notifier.settings import Settings
 from tests.support.builders import new_id, store_conversation
 from tests.support.eventually import eventually
@@ -114,6 +114,18 @@ async def waiting(tap: Tap, seconds: int = 60) -> int:
     """How many AMQP messages wait to be looked at again."""
     queue = await tap.queue(tap.topology.waiting_queue(seconds).name)
     return queue.declaration_result.message_count or 0
+
+
+async def sizes(tap: Tap, count: int) -> list[int]:
+    """The bytes of so many AMQP messages that are to be looked at again in a minute."""
+
+    async def are_there() -> bool:
+        return await waiting(tap) == count
+
+    await eventually(are_there)
+    queue = await tap.queue(tap.topology.waiting_queue(60).name)
+    return [len((await queue.get(no_ack=True, timeout=5)).body) for _ in range(count)]
+
 
 
 # ------------------------------------------------------------------------------------------------------- who
@@ -243,6 +255,32 @@ async def test_who_was_added_is_told_once_and_has_an_entry(look: Settings, datab
         await looked_at(notifier, tap, 2)
     assert {(d.id, d.kind, d.seq) for d in tap.deliveries} == {(f"{event.id}:bob", "added", None)}
     assert await entries(database, cid) == [("bob", "added", 1, 1)]
+
+
+async def test_what_is_looked_at_again_comes_in_as_large_amqp_messages_as_may_be(
+    look: Settings, database: Database, tap: Tap, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumer, "BATCH_BYTES", 4000)
+    cid = await store_conversation(database, TWO)
+    events = [await write(database, cid, seq, content="x" * 1000) for seq in range(1, 6)]
+    later = look.model_copy(update={"notify_delay": 60})
+    async with Notifier(later, database, channels=PUSH) as notifier:
+        await happen(tap, *events)
+        await notifier.acknowledged(1)
+    assert all(size <= 4000 for size in await sizes(tap, 3)), "two in each"
+
+
+async def test_what_is_looked_at_once_more_does_so_too(
+    look: Settings, database: Database, tap: Tap, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(due, "BATCH_BYTES", 4000)
+    cid = await store_conversation(database, TWO)
+    events = [await write(database, cid, seq, content="x" * 1000) for seq in range(1, 6)]
+    async with Notifier(look, database, channels=PUSH) as notifier:
+        await say(tap, notifier, "online")
+        await happen(tap, *events)
+        await looked_at(notifier, tap)
+    assert all(size <= 4000 for size in await sizes(tap, 3)), "two in each"
 
 
 # --------------------------------------------------------------------------------------------------- folding
