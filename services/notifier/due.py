@@ -8,6 +8,7 @@ mentions its person.
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -35,16 +36,19 @@ PORTION = 200  # events, about, that are handled at once
 SPREAD = 0.8  # seconds over which the portions of what is handled together are spread
 LATER = 60  # seconds until it is looked at again
 LAST_LOOK = f"{topology.LOOK}.{LATER}"
-FOLDED = 200  # messages of a conversation, at most, that one delivery stands for
+FOLDED = 200  # messages of a conversation that are looked into, the newest, and those before them that mention somebody
 
 
 @dataclass(slots=True)
 class Wanted:
-    """Messages that somebody may be told of, of one conversation, by the numbers of those that are due."""
+    """Messages that somebody may be told of, of one conversation, by the numbers of those that are due.
+
+    `mentions`: those of them that mention this person.
+    """
 
     room: Room
     seqs: list[int] = field(default_factory=list)
-    mentioned: bool = False
+    mentions: list[int] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -115,7 +119,8 @@ class SecondLook:
                     pair = Pair(user, one.conversation_id)
                     entry = wanted.setdefault(pair, Wanted(one.room))
                     entry.seqs.append(one.message.seq)
-                    entry.mentioned |= is_mentioned(one.message, user)
+                    if is_mentioned(one.message, user):
+                        entry.mentions.append(one.message.seq)
                     events_of.setdefault(pair, []).append(one.event.id)
         await self._tell_of_messages(plan, wanted, events_of, reached, moment)
         again = [line.body for event, line in came if event.id in plan.again]
@@ -139,13 +144,13 @@ class SecondLook:
             if not fresh:
                 metrics.LOOKED.labels("folded").inc()
                 continue
-            if before is not None and before.at + pause > moment and not entry.mentioned:
+            if before is not None and before.at + pause > moment and not entry.mentions:
                 metrics.LOOKED.labels("paused").inc()
                 plan.again |= dict.fromkeys(events_of[pair])
             else:
                 due[pair] = min(fresh)
         unfinished = {pair: before for pair, before in known.items() if not before.told}
-        messages = await self._messages(due, unfinished)
+        messages = await self._messages(wanted, due, unfinished)
         # What was about to be published when a notifier died is published as it would have been.
         for pair, before in unfinished.items():
             self._add_told(plan, pair, before, wanted[pair].room, messages.get(pair.conversation, ()), reached)
@@ -166,17 +171,38 @@ class SecondLook:
                     found.setdefault(user, []).append(channel)
         return found
 
-    async def _messages(self, due: Mapping[Pair, int], unfinished: Mapping[Pair, Told]) -> dict[str, list[Message]]:
-        """What deliveries of these tell of, by conversation: from the first that is due to the newest."""
-        firsts: dict[str, int] = {}
-        for pair, first in [*due.items(), *((pair, told.shown) for pair, told in unfinished.items())]:
-            firsts[pair.conversation] = min(first, firsts.get(pair.conversation, first))
-        found: dict[str, list[Message]] = {}
-        for conversation, first in firsts.items():
-            query = {"conversationId": conversation, "seq": {"$gte": first}}
-            cursor = self._database[collections.MESSAGES.name].find(query).sort("seq", 1).limit(FOLDED)
-            found[conversation] = [to_message(document) async for document in cursor]
-        return found
+    async def _messages(
+        self, wanted: Mapping[Pair, Wanted], due: Mapping[Pair, int], unfinished: Mapping[Pair, Told]
+    ) -> dict[str, list[Message]]:
+        """What deliveries of these tell of, by conversation: from the first that is due to anybody to the newest."""
+        firsts: dict[str, list[int]] = defaultdict(list)
+        singled_out: dict[str, set[int]] = defaultdict(set)
+        for pair, first in due.items():
+            firsts[pair.conversation].append(first)
+            singled_out[pair.conversation].update(wanted[pair].mentions)
+        for pair, told in unfinished.items():
+            firsts[pair.conversation].append(told.shown)
+            singled_out[pair.conversation].add(told.shown)
+        return {
+            conversation: await self._from(conversation, min(some), singled_out[conversation])
+            for conversation, some in firsts.items()
+        }
+
+    async def _from(self, conversation: str, first: int, singled_out: Iterable[int]) -> list[Message]:
+        """The newest messages of a conversation, from the first on, and before them those that are singled out.
+
+        The newest are news to everybody, however far they have read; of the older ones nobody is told one by one.
+        """
+        found = await self._found(conversation, {"$gte": first}, FOLDED)
+        if len(found) == FOLDED and (older := [seq for seq in singled_out if seq < found[-1].seq]):
+            found += await self._found(conversation, {"$in": older}, len(older))
+        return found[::-1]
+
+    async def _found(self, conversation: str, seq: Mapping[str, Any], most: int) -> list[Message]:
+        """Messages of a conversation that are not deleted, newest first."""
+        query = {"conversationId": conversation, "seq": seq, "isDeleted": {"$ne": True}}
+        cursor = self._database[collections.MESSAGES.name].find(query).sort("seq", -1).limit(most)
+        return [to_message(document) async for document in cursor]
 
     # ------------------------------------------------------------------------------------------ deliveries
 
@@ -191,7 +217,7 @@ class SecondLook:
     ) -> None:
         plan.told.append((pair, told.seq))
         shown = next((message for message in messages if message.seq == told.shown), None)
-        if shown is not None and not shown.is_deleted:
+        if shown is not None:
             delivery = self._delivery(
                 f"{pair.conversation}:{told.shown}:{pair.user}",
                 pair,
@@ -265,9 +291,7 @@ def _fold(pair: Pair, first: int, room: Room, messages: Sequence[Message], momen
     theirs = [
         message
         for message in messages
-        if message.seq >= max(first, member.read + 1)
-        and not message.is_deleted
-        and may_be_told(message, pair.user, member.level)
+        if message.seq >= max(first, member.read + 1) and may_be_told(message, pair.user, member.level)
     ]
     if not theirs:
         return None

@@ -127,7 +127,6 @@ async def sizes(tap: Tap, count: int) -> list[int]:
     return [len((await queue.get(no_ack=True, timeout=5)).body) for _ in range(count)]
 
 
-
 # ------------------------------------------------------------------------------------------------------- who
 
 
@@ -341,6 +340,30 @@ async def test_it_shows_what_mentions_one_and_nothing_that_was_deleted(
     assert (delivery.seq, delivery.kind, delivery.count) == (2, "mention", 2)
 
 
+async def test_each_is_told_up_to_the_newest_however_far_apart_they_have_read(
+    look: Settings, database: Database, tap: Tap, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(due, "FOLDED", 3)
+    cid = await store_conversation(database, {**TWO, "carol": "member"})
+    await database.memberships.update_one({"conversationId": cid, "userId": "carol"}, {"$set": {"lastReadSeq": 6}})
+    burst = [await write(database, cid, seq) for seq in range(1, 9)]
+    deliveries = await told(look, database, tap, *burst)
+    assert {(d.id, d.count) for d in deliveries} == {(f"{cid}:8:bob", 3), (f"{cid}:8:carol", 2)}
+
+
+@pytest.mark.parametrize("level", ["all", "mentions"])
+async def test_a_mention_is_told_however_much_was_said_after_it(
+    look: Settings, database: Database, tap: Tap, monkeypatch: pytest.MonkeyPatch, level: Level
+) -> None:
+    monkeypatch.setattr(due, "FOLDED", 3)
+    cid = await store_conversation(database, TWO)
+    await database.notification_settings.insert_one({"userId": "bob", "conversationId": cid, "level": level})
+    burst = [await write(database, cid, seq, mentions=["bob"] if seq == 4 else None) for seq in range(1, 9)]
+    (delivery,) = await told(look, database, tap, *burst)
+    counted = 1 if level == "mentions" else 3 + 1
+    assert (delivery.id, delivery.kind, delivery.count or 1) == (f"{cid}:4:bob", "mention", counted)
+
+
 async def test_a_crowd_has_entries_for_mentions_only(look: Settings, database: Database, tap: Tap) -> None:
     cid = await store_conversation(database, {**TWO, "third": "member"})
     small = look.model_copy(update={"entries_up_to": 2})
@@ -408,6 +431,18 @@ async def test_wherever_a_notifier_stops_everybody_is_told_once(
     while await survives(look, database, tap, kind, number):
         number += 1
     assert number > 10
+
+
+async def test_what_a_notifier_died_over_is_told_however_much_was_said_after_it(
+    look: Settings, database: Database, tap: Tap, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(due, "FOLDED", 3)
+    cid = await store_conversation(database, TWO)
+    burst = [await write(database, cid, seq) for seq in range(1, 9)]
+    left = {"seq": 2, "shown": 1, "kind": "message", "count": 2, "at": now(), "told": False}
+    await database.deliveries.insert_one({"userId": "bob", "conversationId": cid, **left})
+    (delivery,) = await told(look, database, tap, burst[-1])
+    assert (delivery.id, delivery.count) == (f"{cid}:1:bob", 2)
 
 
 @pytest.mark.parametrize(
