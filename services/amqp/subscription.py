@@ -121,15 +121,12 @@ class Inbox:
 
     @staticmethod
     def ack(batch: Iterable[Delivery]) -> None:
-        """Acknowledge a batch that was taken; batches must be acknowledged in the order taken."""
+        """Acknowledge a batch that was taken, and with it all that came before it over the same channels."""
         last = {delivery.channel: delivery.tag for delivery in batch}
         for channel, tag in last.items():
             channel.ack(tag)  # on one that has ended there is nothing left to acknowledge
 
     @staticmethod
     def ack_one(delivery: Delivery) -> None:
-        """Acknowledge one that was taken, whatever became of those before it: where each takes its own time.
-
-        Of one inbox, either all are acknowledged so, or all in batches.
-        """
+        """Acknowledge one that was taken, whatever became of those before it: where each takes its own time."""
         delivery.channel.ack(delivery.tag, multiple=False)

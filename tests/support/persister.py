@@ -102,6 +102,12 @@ class Persister:
             async with self.consumer.at_rest():
                 pass
 
+    async def heard(self) -> None:
+        """Until the broker has read everything that was acknowledged."""
+        connection = self.broker.consumer.connection
+        assert connection is not None
+        await (await connection.channel()).close()
+
     def drop(self) -> None:
         """Lose both connections."""
         for link in (self.broker.publisher, self.broker.consumer):
