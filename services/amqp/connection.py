@@ -284,13 +284,13 @@ class Channel:
 
     Attributes:
         on_lost: called with the reason when the channel is of no use any more, and its connection still is.
-        on_delivery: called with tag, routing key and body of each delivery, in order.
+        on_delivery: called with tag, whether it was delivered before, routing key and body of each delivery, in order.
     """
 
     def __init__(self, connection: Connection, number: int) -> None:
         self.number = number
         self.on_lost: Callable[[str], None] = lambda reason: None
-        self.on_delivery: Callable[[int, str, bytes], None] = lambda tag, key, body: None
+        self.on_delivery: Callable[[int, bool, str, bytes], None] = lambda tag, again, key, body: None
         self._connection = connection
         self._loop = asyncio.get_running_loop()
         self._why: str | None = None  # why it has ended
@@ -302,7 +302,7 @@ class Channel:
         self._early: set[int] = set()
         self._waiting: deque[tuple[int, asyncio.Future[None], bool]] = deque()  # last tag of a batch; is one mandatory
         # Consuming: the delivery whose header or body is expected.
-        self._delivery: tuple[int, str] | None = None
+        self._delivery: tuple[int, bool, str] | None = None
         self._missing = 0
         self._parts: list[bytes] = []
 
@@ -367,7 +367,7 @@ class Channel:
         Raises:
             BrokerAway: the connection is gone, and did the same.
         """
-        self.on_delivery = lambda tag, key, body: None
+        self.on_delivery = lambda tag, again, key, body: None
         await self.call(commands.Channel.Close(200, "bye", class_id=0, method_id=0))
         self.end("closed")
         self._connection.release(self.number)
@@ -416,8 +416,7 @@ class Channel:
 
     def _deliver(self) -> None:
         if self._delivery is not None:
-            tag, routing_key = self._delivery
-            self.on_delivery(tag, routing_key, self._parts[0] if len(self._parts) == 1 else b"".join(self._parts))
+            self.on_delivery(*self._delivery, self._parts[0] if len(self._parts) == 1 else b"".join(self._parts))
 
     def _ended_by_broker(self, method: Method) -> None:
         if isinstance(method, commands.Channel.Close):

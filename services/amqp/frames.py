@@ -128,13 +128,14 @@ def heartbeat() -> bytes:
     return b"%b\xce" % _FRAME.pack(HEARTBEAT, 0, 0)
 
 
-def read_delivery(payload: bytes) -> tuple[int, str]:
-    """Delivery tag and routing key of a `basic.deliver`."""
+def read_delivery(payload: bytes) -> tuple[int, bool, str]:
+    """Delivery tag, whether it was delivered before, and routing key of a `basic.deliver`."""
     at = 5 + payload[4]  # behind the consumer's tag: a channel has one consumer
     tag = int(_SIZE.unpack_from(payload, at)[0])
-    at += 9  # behind the tag and `redelivered`
+    redelivered = bool(payload[at + 8])
+    at += 9
     at += 1 + payload[at]  # behind the exchange
-    return tag, payload[at + 1 : at + 1 + payload[at]].decode()
+    return tag, redelivered, payload[at + 1 : at + 1 + payload[at]].decode()
 
 
 def read_confirm(payload: bytes) -> tuple[int, bool]:

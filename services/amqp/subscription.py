@@ -16,12 +16,16 @@ from services.telemetry import logger
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One message that arrived and is not acknowledged yet. It belongs to its channel: no other can acknowledge it."""
+    """One message that arrived and is not acknowledged yet. It belongs to its channel: no other can acknowledge it.
+
+    `redelivered`: somebody had it before, and did not acknowledge it.
+    """
 
     channel: Channel
     tag: int
     body: bytes
     routing_key: str
+    redelivered: bool = False
 
     @property
     def live(self) -> bool:
@@ -60,7 +64,7 @@ class Subscription:
             await channel.call(queue_declaration(self.queue))
         await self.bind(channel)
         await channel.call(commands.Basic.Qos(prefetch_count=self.prefetch))
-        channel.on_delivery = lambda tag, key, body: self._inbox.put(Delivery(channel, tag, body, key))
+        channel.on_delivery = lambda tag, again, key, body: self._inbox.put(Delivery(channel, tag, body, key, again))
         channel.on_lost = self._ended
         self._channel = channel
         await channel.call(commands.Basic.Consume(queue=self.queue.name, consumer_tag="c"))

@@ -9,7 +9,7 @@ activity is noted too, which happens behind (`activity.py`), as all does that no
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -123,17 +123,28 @@ class Consumer:
         self._unacknowledged.add([delivery for delivery, _ in run], behind)
 
     def _trust(self, deliveries: Sequence[Delivery]) -> None:
-        """A partition that comes over a new channel may have been with somebody else meanwhile."""
+        """A partition that comes over a new channel may have been with somebody else meanwhile.
+
+        So may one over a channel that lasted, when something comes again: where the way between two nodes of the broker
+        breaks, it gives the queue to the next in line and maybe back, and the channel learns of neither.
+        """
         keys = {delivery.channel: delivery.routing_key for delivery in deliveries}
         anew = keys.keys() - self._channels
         if anew:
             self._channels = {channel for channel in self._channels | anew if channel.is_open}
-            names = {keys[channel].rpartition(".")[2] for channel in anew}
-            # What is sent to the queue itself has a key that ends so, too; by any other it may be of any partition.
-            unknown = not all(name.isdecimal() for name in names)
-            numbers = {int(name) for name in names if name.isdecimal()}
-            partitions = self._settings.partitions
-            self._rooms.clear(lambda conversation: unknown or partition_of(conversation, partitions) in numbers)
+            self._rooms.clear(self._comes_by({keys[channel] for channel in anew}))
+        again = {d.routing_key for d in deliveries if d.redelivered and d.channel not in anew}
+        if again:
+            self._rooms.doubt(self._comes_by(again))
+
+    def _comes_by(self, keys: Iterable[str]) -> Callable[[str], bool]:
+        """Tells whether a conversation is of a partition of which something came by one of these routing keys."""
+        names = {key.rpartition(".")[2] for key in keys}
+        # What is sent to the queue itself has a key that ends so, too; by any other it may be of any partition.
+        unknown = not all(name.isdecimal() for name in names)
+        numbers = {int(name) for name in names if name.isdecimal()}
+        partitions = self._settings.partitions
+        return lambda conversation: unknown or partition_of(conversation, partitions) in numbers
 
     async def _handle(self, run: Run, carry_out: Callable[[Sequence[AnyCommand]], Awaitable[None]]) -> None:
         """All commands of these deliveries, in order, until they are done or somebody else has them."""

@@ -1,6 +1,7 @@
 """What the persister remembers of the conversations that are being written to: their heads, who is in them, and which
 are closed."""
 
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
@@ -9,6 +10,7 @@ from contracts import collections, limits
 from services.mongo import Database, last_changes_of, states_of
 
 REMEMBERED = 100_000  # conversations
+TRUSTED = 300.0  # seconds after which what is remembered is read again, at the latest
 
 
 class Contended(ConnectionError):
@@ -19,10 +21,13 @@ class Rooms:
     """Heads, memberships, and whether there are many.
 
     They stay right because all commands of a conversation pass through one process at a time; whoever takes a partition
-    over starts with nothing (`clear`).
+    over starts with nothing (`clear`). That somebody else had it meanwhile may go unnoticed all the same, and shows by
+    itself in the heads only; so nothing is trusted for longer than `TRUSTED`.
     """
 
     def __init__(self) -> None:
+        self._begun = time.monotonic()
+        self._read_in: OrderedDict[str, int] = OrderedDict()  # conversation -> span of time in which it was read
         self._heads: OrderedDict[str, int] = OrderedDict()
         self._told: OrderedDict[str, int] = OrderedDict()  # conversation -> the newest seq that is surely told
         self._changes: OrderedDict[str, int] = OrderedDict()  # conversation -> number of its last change
@@ -34,9 +39,13 @@ class Rooms:
         """Know the heads of these conversations, and whether these people are in them."""
         pairs = set(pairs)
         conversations = {conversation for conversation, _ in pairs}
-        unknown = [c for c in conversations if c not in self._heads]
+        # All are too old at once: so a few batches read much again, and not each of them a little.
+        span = int((time.monotonic() - self._begun) / TRUSTED)
+        self.forget([c for c in conversations if self._read_in.get(c, span) != span])
+        unknown = [c for c in conversations if c not in self._read_in]
         if unknown:
             states = await states_of(database, unknown)
+            self._read_in.update(dict.fromkeys(states, span))
             for conversation, state in states.items():
                 self._heads[conversation] = state.head
                 # Whoever had the partition before told what is stored, or its commands come again. What others store from
@@ -50,7 +59,7 @@ class Rooms:
             found = {(document["conversationId"], document["userId"]) async for document in cursor}
             for conversation, user in missing:
                 self._members.setdefault(conversation, {})[user] = (conversation, user) in found
-        self._closed.difference_update(_forget_oldest(self._heads, conversations))
+        self.forget(_forget_oldest(self._read_in, conversations))
         _forget_oldest(self._told, conversations)
         _forget_oldest(self._members, conversations)
 
@@ -123,6 +132,7 @@ class Rooms:
     def forget(self, conversations: Iterable[str]) -> None:
         """Know nothing of these any more, but how far they are told."""
         for conversation in conversations:
+            self._read_in.pop(conversation, None)
             self._heads.pop(conversation, None)
             self._changes.pop(conversation, None)
             self._members.pop(conversation, None)
@@ -134,11 +144,14 @@ class Rooms:
 
         Only of those: what others stored in the rest of them, and did not live to tell, is known by nobody else.
         """
-        known = self._heads.keys() | self._told.keys() | self._changes.keys() | self._members.keys()
-        gone = [conversation for conversation in known | self._crowded.keys() | self._closed if where(conversation)]
-        self.forget(gone)
-        for conversation in gone:
-            self._told.pop(conversation, None)
+        self.doubt(where)
+        for conversation in [conversation for conversation in self._told if where(conversation)]:
+            del self._told[conversation]
+
+    def doubt(self, where: Callable[[str], bool]) -> None:
+        """The same, but for how far they are told: maybe nobody else had them, and nobody else knows."""
+        known = self._heads.keys() | self._changes.keys() | self._members.keys() | self._crowded.keys() | self._closed
+        self.forget([conversation for conversation in known if where(conversation)])
 
 
 def _forget_oldest(remembered: OrderedDict[str, Any], used: Collection[str]) -> list[str]:

@@ -9,14 +9,17 @@ from itertools import count
 from typing import Any
 
 import orjson
+import pamqp.frame
 import pytest
 from motor.motor_asyncio import AsyncIOMotorCollection
+from pamqp.commands import Basic
 
 from contracts import commands, fanout
 from contracts.commands import AddMembers, RemoveMember, SendMessage, StoreProfile
 from contracts.ids import partition_of
 from contracts.message import Attachment
 from contracts.shape import now
+from services.amqp import Delivery
 from services.mongo import Database, to_message
 from services.persister import messages
 from services.persister.messages import send_all
@@ -315,6 +318,71 @@ async def test_who_has_a_partition_again_does_not_trust_what_it_knew_of_members(
         await one.acknowledged(2)
     assert await refusal(tap, said[1]) == "NOT_A_MEMBER"
     assert await contents(database, conversation) == ["m0"]
+
+
+async def test_who_is_given_something_again_does_not_trust_what_it_knew_of_members(
+    settings: Settings, database: Database, tap: Tap, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the broker gave its partition to somebody else for a while, over a channel that lasted."""
+    conversation = await store_conversation(database, {"alice": "admin", "bob": "member"})
+    said = [make_message(conversation, f"m{number}", actor="bob") for number in range(2)]
+    async with Persister(settings, database) as persister:
+        await tap.publish(said[0])
+        await persister.acknowledged(1)
+        await database.memberships.delete_one({"conversationId": conversation, "userId": "bob"})
+        put = persister.inbox.put
+
+        def give_back(delivery: Delivery) -> None:
+            monkeypatch.setattr(persister.inbox, "put", put)
+            nack = Basic.Nack(delivery.tag, multiple=False, requeue=True)
+            delivery.channel._connection.write(pamqp.frame.marshal(nack, delivery.channel.number))
+
+        monkeypatch.setattr(persister.inbox, "put", give_back)
+        await tap.publish(said[1])
+        assert await refusal(tap, said[1]) == "NOT_A_MEMBER"
+    assert await contents(database, conversation) == ["m0"]
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (lambda database, cid: database.memberships.delete_one({"conversationId": cid}), "NOT_A_MEMBER"),
+        (
+            lambda database, cid: database.conversations.update_one({"_id": cid}, {"$set": {"closedAt": now()}}),
+            "FORBIDDEN",
+        ),
+    ],
+    ids=["removed", "closed"],
+)
+async def test_what_is_remembered_is_read_again_after_a_while(
+    database: Database, monkeypatch: pytest.MonkeyPatch, change: Callable[[Database, str], Awaitable[Any]], code: str
+) -> None:
+    conversation, rooms = await store_conversation(database), Rooms()
+
+    async def send(content: str) -> str | None:
+        command = make_message(conversation, content)
+        reply = (await send_all(database, rooms, [command]))[command.id].reply
+        return reply.code if reply else None
+
+    assert await send("m0") is None
+    await change(database, conversation)  # by somebody else, which cannot be known here
+    assert await send("m1") is None
+    monkeypatch.setattr("services.persister.rooms.TRUSTED", 1e-9)
+    assert await send("m2") == code
+    assert await contents(database, conversation) == ["m0", "m1"]
+
+
+async def test_what_another_has_stored_is_told_though_what_is_known_is_doubted(database: Database) -> None:
+    conversation = await store_conversation(database)
+    gone, rooms = Rooms(), Rooms()
+    for remembered in (gone, rooms):
+        await send_all(database, remembered, [make_message(conversation)])
+    rooms.mark_told([conversation])
+    await send_all(database, gone, [make_message(conversation)])
+    rooms.doubt(lambda _: True)
+    command = make_message(conversation)
+    outcome = (await send_all(database, rooms, [command]))[command.id]
+    assert [event_id for _, event_id, _ in outcome.events] == [f"{conversation}:{seq}" for seq in (3, 4)]
 
 
 async def test_two_that_write_the_same_conversation_at_once_leave_no_hole(database: Database) -> None:

@@ -143,7 +143,7 @@ async def test_a_returned_message_fails_what_is_under_way_and_ends_the_channel(w
     lost: list[str] = []
     delivered: list[bytes] = []
     channel.on_lost = lost.append
-    channel.on_delivery = lambda tag, key, body: delivered.append(body)
+    channel.on_delivery = lambda tag, again, key, body: delivered.append(body)
     tasks = await publishing(channel, 1, 1)
     # The broker confirms it all the same, after it was returned.
     wire.say(1, commands.Basic.Return(312, "NO_ROUTE", "e", "k"), *content(b"x"), ack(1), ack(2))
@@ -260,18 +260,18 @@ async def test_there_are_no_channels_on_a_connection_that_has_ended(wire: Wire) 
 @pytest.mark.parametrize("sizes", [(5,), (1, 1, 3), (4, 1)])
 async def test_a_delivery_is_told_when_its_last_part_is_there(wire: Wire, sizes: Sequence[int]) -> None:
     channel = await wire.channel(confirms=False)
-    told: list[tuple[int, str, bytes]] = []
-    channel.on_delivery = lambda tag, key, body: told.append((tag, key, body))
-    for frame in (commands.Basic.Deliver("c", 8, False, "e", "key"), *content(b"hello", *sizes)):
+    told: list[tuple[int, bool, str, bytes]] = []
+    channel.on_delivery = lambda *delivered: told.append(delivered)
+    for frame in (commands.Basic.Deliver("c", 8, True, "e", "key"), *content(b"hello", *sizes)):
         assert told == []
         wire.say(1, frame)
-    assert told == [(8, "key", b"hello")]
+    assert told == [(8, True, "key", b"hello")]
 
 
 async def test_an_empty_delivery_is_told_too(wire: Wire) -> None:
     channel = await wire.channel(confirms=False)
     told: list[bytes] = []
-    channel.on_delivery = lambda tag, key, body: told.append(body)
+    channel.on_delivery = lambda tag, again, key, body: told.append(body)
     wire.say(1, commands.Basic.Deliver("c", 1, False, "e", ""), *content(b""))
     assert told == [b""]
 

@@ -118,7 +118,7 @@ def test_a_heartbeat_is_one() -> None:
 @given(consumer=short, tag=tags, redelivered=st.booleans(), key=short)
 def test_a_delivery_is_read(consumer: str, tag: int, redelivered: bool, key: str) -> None:
     deliver = commands.Basic.Deliver(consumer, tag, redelivered, "some.exchange", key)
-    assert frames.read_delivery(payload(deliver)) == (tag, key)
+    assert frames.read_delivery(payload(deliver)) == (tag, redelivered, key)
 
 
 @given(tag=tags, multiple=st.booleans(), requeue=st.booleans())
