@@ -5,7 +5,7 @@ messages of a batch go into one *ordered* insert, so that a crash leaves a prefi
 
 The unique indexes are asked, not the collection: that a message is stored already, or that another process wrote, shows
 as a duplicate key, and then the batch begins again from what is stored. Only what would be refused is looked up first,
-since what was stored once is never refused later.
+since what was stored once is never refused later. While it is not known whether it will stay stored, nothing is answered.
 """
 
 import hashlib
@@ -15,7 +15,8 @@ from datetime import datetime
 from typing import Any
 
 from pydantic_core import to_json
-from pymongo.errors import BulkWriteError
+from pymongo.errors import BulkWriteError, WTimeoutError
+from pymongo.read_concern import ReadConcern
 
 from contracts import collections, events, fanout, rights
 from contracts.commands import SendMessage
@@ -28,7 +29,8 @@ from services.persister.outcome import Outcome, refused
 from services.persister.rooms import Contended, Rooms
 from services.persister.threads import Quotes
 
-DUPLICATE_KEY = 11000
+DUPLICATE_KEY, WRITE_CONCERN_FAILED = 11000, 64
+LOCAL = ReadConcern("local")  # what the primary has, whoever else does
 # Two processes can collide over a partition for as long as the loser does not know; each round one of them gains ground.
 ROUNDS = 20
 
@@ -37,7 +39,8 @@ async def send_all(database: Database, rooms: Rooms, commands: Sequence[SendMess
     """Store what is new; returns each command's outcome by its id.
 
     Raises:
-        pymongo.errors.PyMongoError: the database is away; some may be stored, and all may be tried again.
+        pymongo.errors.PyMongoError: the database is away, or a majority of it; some may be stored, and all may be tried
+            again.
         Contended: see there.
     """
     conversations = {command.conversation_id for command in commands}
@@ -169,7 +172,11 @@ def _temp_key(command: SendMessage) -> tuple[str, str, str] | None:
 
 
 async def _stored(database: Database, commands: Sequence[SendMessage]) -> dict[Any, dict[str, Any]]:
-    """Messages that exist already, by their id and by (conversation, sender, tempId)."""
+    """Messages that exist already, by their id and by (conversation, sender, tempId).
+
+    Raises:
+        pymongo.errors.WTimeoutError: one of them is not stored by a majority yet; an election may take it back.
+    """
     if not commands:
         return {}
     temps: dict[tuple[str, str], list[str]] = defaultdict(list)
@@ -181,11 +188,18 @@ async def _stored(database: Database, commands: Sequence[SendMessage]) -> dict[A
         {"conversationId": conversation, "senderId": sender, "tempId": {"$in": ids}}
         for (conversation, sender), ids in temps.items()
     ]
+    collection, query = database[collections.MESSAGES.name], {"$or": either}
+    here = {document["_id"] async for document in collection.with_options(read_concern=LOCAL).find(query, {"_id": 1})}
+    if not here:
+        return {}
     found: dict[Any, dict[str, Any]] = {}
-    async for document in database[collections.MESSAGES.name].find({"$or": either}):
+    async for document in collection.find(query):
+        here.discard(document["_id"])
         found[document["_id"]] = document
         if "tempId" in document:
             found[document["conversationId"], document["senderId"], document["tempId"]] = document
+    if here:
+        raise WTimeoutError("a message is not stored by a majority yet", WRITE_CONCERN_FAILED)
     return found
 
 

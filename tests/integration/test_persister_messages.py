@@ -13,6 +13,7 @@ import pamqp.frame
 import pytest
 from motor.motor_asyncio import AsyncIOMotorCollection
 from pamqp.commands import Basic
+from pymongo.errors import WTimeoutError
 
 from contracts import commands, fanout
 from contracts.commands import AddMembers, RemoveMember, SendMessage, StoreProfile
@@ -22,6 +23,7 @@ from contracts.shape import now
 from services.amqp import Delivery
 from services.mongo import Database, to_message
 from services.persister import messages
+from services.persister.away import is_away
 from services.persister.messages import send_all
 from services.persister.rooms import Rooms
 from services.persister.settings import Settings
@@ -226,6 +228,52 @@ async def test_a_command_that_was_stored_in_time_is_told_however_late_it_comes_a
     await all_told(database, tap, conversation)
     assert tap.replies_to(command) == []
     assert [reply.duplicate for reply in tap.replies_to(retry)] == [True]
+
+
+class Lagging:
+    """The database, in which a majority does not have these messages yet."""
+
+    def __init__(self, database: Database, *lacking: str) -> None:
+        self.lacking = lacking
+        self._database = database
+
+    def __getitem__(self, name: str) -> Any:
+        return LaggingMessages(self._database[name], self) if name == "messages" else self._database[name]
+
+
+class LaggingMessages:
+    """Reads by a majority, unless other options are asked for."""
+
+    def __init__(self, collection: AsyncIOMotorCollection[Any], database: Lagging) -> None:
+        self._collection = collection
+        self._database = database
+
+    def find(self, query: dict[str, Any], *args: Any) -> Any:
+        return self._collection.find({"$and": [query, {"_id": {"$nin": self._database.lacking}}]}, *args)
+
+    def __getattr__(self, method: str) -> Any:
+        return getattr(self._collection, method)
+
+
+async def test_what_a_majority_may_yet_store_is_not_refused(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conversation = await store_conversation(database)
+    command, retry = make_message(conversation, temp_id="t"), make_message(conversation, temp_id="t")
+    await send_all(database, Rooms(), [command])
+    lagging: Any = Lagging(database, command.id)
+    for _ in range(2):
+        for late in (command, retry):
+            with pytest.raises(WTimeoutError) as raised:
+                await send_all(lagging, Rooms(), [late])
+            assert is_away(raised.value), "so it is tried again"
+        hour_later(monkeypatch)
+    lagging.lacking = ()
+    outcomes = await send_all(lagging, Rooms(), [command, retry])
+    assert [item.seq for item, _ in outcomes[command.id].items if isinstance(item, fanout.MessageCreated)] == [1]
+    answer = outcomes[retry.id].reply
+    assert answer is not None
+    assert (answer.code, answer.duplicate) == (None, True)
 
 
 async def test_only_members_write(settings: Settings, database: Database, tap: Tap) -> None:

@@ -98,6 +98,9 @@ class _WatchedCollection:
         self._fault = fault
         self._instead = instead
 
+    def with_options(self, **options: Any) -> "_WatchedCollection":
+        return _WatchedCollection(self._collection.with_options(**options), self._fault, self._instead)
+
     def __getattr__(self, method: str) -> Any:
         step = f"{self._collection.name}.{method}"
         real = getattr(self._collection, method)
