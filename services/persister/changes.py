@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pymongo import DeleteOne, ReturnDocument, UpdateOne
+from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from contracts import collections, limits
@@ -50,6 +50,9 @@ Change = (
 )
 Document = dict[str, Any]
 EARLIER = 50  # changes of a conversation that are known when they come again
+# What is written from a note: documents that are not there yet, or fields of those that are.
+NEW: Document = {"whenMatched": "keepExisting", "whenNotMatched": "insert"}
+EXISTING: Document = {"whenMatched": "merge", "whenNotMatched": "discard"}
 
 
 @dataclass(frozen=True)
@@ -132,37 +135,51 @@ def _note_of(command: Change, plan: Plan) -> Document:
 async def apply(database: Database, conversation: Document) -> None:
     """Make the memberships and pins what the noted change says."""
     change, conversation_id = conversation["change"], conversation["_id"]
+    memberships, pins = collections.MEMBERSHIPS, collections.PINS
     if change.get("added"):
         # What was said before they came is not unread to them.
         head = (await heads_of(database, [conversation_id])).get(conversation_id, 0)
         newcomer = {"role": "member", "joinedAt": change["at"], "lastReadSeq": head, "muted": False}
-
-    def of(user: str) -> Document:
-        return {"conversationId": conversation_id, "userId": user}
-
-    memberships: list[DeleteOne | UpdateOne] = [
-        *(DeleteOne(of(user)) for user in change.get("removed", ())),
-        *(UpdateOne(of(user), {"$setOnInsert": newcomer}, upsert=True) for user in change.get("added", ())),
-        *(UpdateOne(of(user), {"$set": {"role": "admin"}}) for user in change.get("promoted", ())),
-        *(UpdateOne(of(user), {"$set": {"role": "member"}}) for user in change.get("demoted", ())),
-    ]
+        await _from_note(database, conversation, "added", memberships, "userId", newcomer, NEW)
+    for noted, role in (("promoted", "admin"), ("demoted", "member")):
+        if change.get(noted):
+            await _from_note(database, conversation, noted, memberships, "userId", {"role": role}, EXISTING)
     if "settings" in change:
-        memberships.append(UpdateOne(of(change["by"]), {"$set": change["settings"]}))
-
-    def pin(message: str) -> Document:
-        return {"conversationId": conversation_id, "messageId": message}
-
-    by = {"pinnedBy": change.get("by"), "pinnedAt": change["at"]}
-    pins: list[DeleteOne | UpdateOne] = [
-        *(UpdateOne(pin(message), {"$setOnInsert": by}, upsert=True) for message in change.get("pinned", ())),
-        *(DeleteOne(pin(message)) for message in change.get("unpinned", ())),
-    ]
-    for collection, writes in ((collections.MEMBERSHIPS, memberships), (collections.PINS, pins)):
-        if writes:
-            await database[collection.name].bulk_write(writes, ordered=True)
+        await _from_note(database, conversation, "by", memberships, "userId", change["settings"], EXISTING)
+    if change.get("pinned"):
+        by = {"pinnedBy": change.get("by"), "pinnedAt": change["at"]}
+        await _from_note(database, conversation, "pinned", pins, "messageId", by, NEW)
+    for gone, collection, key in (("removed", memberships, "userId"), ("unpinned", pins, "messageId")):
+        if change.get(gone):
+            these = {"conversationId": conversation_id, key: {"$in": change[gone]}}
+            await database[collection.name].delete_many(these)
     if "deletedAt" in conversation:
-        for collection in (collections.MEMBERSHIPS, collections.PINS):
+        for collection in (memberships, pins):
             await database[collection.name].delete_many({"conversationId": conversation_id})
+
+
+async def _from_note(
+    database: Database,
+    conversation: Document,
+    noted: str,
+    collection: collections.Collection,
+    key: str,
+    fields: Document,
+    mode: Document,
+) -> None:
+    """Write these fields for each person or message that the note names under `noted`.
+
+    MongoDB takes them from the note itself. So whoever was held up since it was made, and whose partition others have had
+    meanwhile, brings nobody back who was removed by then: the conversation has another note.
+    """
+    names = {"conversationId": "$_id", key: f"$change.{noted}"}
+    pipeline: list[Document] = [
+        {"$match": {"_id": conversation["_id"], "change.id": conversation["change"]["id"]}},
+        {"$unwind": f"$change.{noted}"},
+        {"$project": {"_id": 0, **names, **{name: {"$literal": value} for name, value in fields.items()}}},
+        {"$merge": {"into": collection.name, "on": list(names), **mode}},
+    ]
+    await database[collections.CONVERSATIONS.name].aggregate(pipeline).to_list(None)
 
 
 # ---------------------------------------------------------------------------------------------------- told

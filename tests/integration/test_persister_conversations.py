@@ -1,5 +1,6 @@
 """A change of a conversation is carried out whole, once, and told to everybody, wherever its persister dies."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ from contracts.commands import (
     StoreProfile,
     UnpinMessage,
 )
+from contracts.conversation import Role
 from contracts.shape import now
 from services.mongo import Database
 from services.persister import conversations
@@ -553,6 +555,49 @@ async def test_a_change_that_is_not_allowed_any_more_when_it_begins_again_is_ref
     instead = {"conversations.find_one_and_update": meanwhile(other)}
     assert await carry_out(settings, database, tap, rename(cid, "mine"), instead=instead) == ["NOT_A_MEMBER"]
     assert (await conversation_of(database, cid))["name"] == "Team"
+
+
+def role(conversation_id: str, user: str, role: Role) -> ChangeRole:
+    return make_command(ChangeRole, conversation_id=conversation_id, member_id=user, role=role)
+
+
+@pytest.mark.parametrize(
+    ("before", "first", "then"),
+    [
+        ({"alice": "admin"}, lambda cid: add(cid, "bob"), lambda cid: remove(cid, "bob")),
+        (BOTH, lambda cid: role(cid, "bob", "admin"), lambda cid: role(cid, "bob", "member")),
+    ],
+    ids=["added", "promoted"],
+)
+async def test_who_is_held_up_after_a_note_brings_nothing_back(
+    settings: Settings,
+    database: Database,
+    tap: Tap,
+    before: dict[str, str],
+    first: Callable[[str], AnyCommand],
+    then: Callable[[str], AnyCommand],
+) -> None:
+    cid = await store_conversation(database, before)
+    noted, released = asyncio.Event(), asyncio.Event()
+
+    async def held_up(collection: AsyncIOMotorCollection[Any], *args: Any, **kwargs: Any) -> Any:
+        conversation = await collection.find_one_and_update(*args, **kwargs)
+        noted.set()
+        await released.wait()
+        return conversation
+
+    stalled = Persister(settings, database, instead={"conversations.find_one_and_update": held_up})
+    async with stalled, Persister(settings, database) as other:  # in this order they stand in line
+        await tap.publish(first(cid))
+        await noted.wait()
+        stalled.drop()
+        await other.acknowledged(1)
+        await tap.publish(then(cid))
+        await other.acknowledged(2)
+        released.set()
+        async with stalled.consumer.at_rest():  # until it is done with it
+            assert stalled.inbox.acked == 0
+    assert await members_of(database, cid) == before
 
 
 async def test_two_who_start_the_same_direct_conversation_at_once_have_one(
