@@ -187,6 +187,40 @@ async def test_any_emoji_is_found_by_name_and_the_keyboard_does_it_all(arrive, u
     await expect(reaction(alice, "Shall we walk?", "🥾")).to_have_text(f"🥾 1{bob.name}")
 
 
+async def test_what_belongs_to_a_message_stays_when_a_keyboard_slides_in(arrive, unique):
+    alice, bob = await arrive(f"Alice {unique}"), await arrive(f"Bob {unique}", **PHONE)
+    for person in (alice, bob):
+        await person.sign_in()
+    await conversation_of(alice, [bob], f"Walk {unique}")
+    for person in (alice, bob):
+        await person.open(f"Walk {unique}")
+    await alice.write("Shall we walk?")
+    await bob.sees("Shall we walk?")
+    sheet = await press_long(bob, "Shall we walk?")
+    await sheet.get_by_role("button", name="More emoji").tap()
+    search = sheet.get_by_role("searchbox")
+    await expect(search).to_be_focused()
+    await bob.page.set_viewport_size({"width": 390, "height": 420})
+    await search.fill("hiking boot")
+    await expect(search).to_be_in_viewport(ratio=1)
+    await expect(sheet.get_by_role("gridcell")).to_have_count(1)
+    await bob.shot("sheet-keyboard")
+    await sheet.get_by_role("gridcell").tap()
+    await expect(reaction(alice, "Shall we walk?", "🥾")).to_have_text(f"🥾 1{bob.name}")
+
+    await act(alice, "Shall we walk?", "React")
+    picker = alice.page.get_by_role("dialog", name="React")
+    await alice.page.set_viewport_size({"width": 1280, "height": 400})
+    await expect(picker).to_be_in_viewport(ratio=1)
+    words = await alice.message("Shall we walk?").locator(".words").bounding_box()
+    place = await picker.bounding_box()
+    assert words
+    assert place
+    assert place["y"] + place["height"] < words["y"] < place["y"] + place["height"] + 40
+    await alice.page.set_viewport_size({"width": 700, "height": 400})
+    await expect(picker).to_have_count(0)
+
+
 async def test_what_is_refused_is_taken_back_and_said(arrive, unique):
     alice, bob, _ = await two_in_a_group(arrive, unique)
     await alice.write("as it was")

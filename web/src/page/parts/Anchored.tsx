@@ -32,9 +32,10 @@ export function Anchored({ label, anchor, onClose, isSheet = false, children }: 
       const top = above < EDGE ? around.bottom + GAP : above;
       setPlace({ left: within(left, innerWidth - width), top: within(top, innerHeight - height) });
     };
-    // What is loaded later makes it larger.
+    // What is loaded later makes it larger, and the keyboard of a phone makes the page lower.
     const observer = new ResizeObserver(settle);
     observer.observe(dialog);
+    observer.observe(document.body);
     settle();
     return () => {
       observer.disconnect();
@@ -43,8 +44,11 @@ export function Anchored({ label, anchor, onClose, isSheet = false, children }: 
   }, [anchor]);
 
   useEffect(() => {
-    addEventListener("resize", onClose);
-    return () => removeEventListener("resize", onClose);
+    const width = innerWidth;
+    // Not for another height: that may be the keyboard of whoever begins to write in it.
+    const resized = () => innerWidth !== width && onClose();
+    addEventListener("resize", resized);
+    return () => removeEventListener("resize", resized);
   }, [onClose]);
 
   return (
@@ -65,7 +69,7 @@ export function Anchored({ label, anchor, onClose, isSheet = false, children }: 
       onClickCapture={(event) => {
         if (event.detail > 0 && !isPressed.current) event.stopPropagation();
       }}
-      className={`m-0 max-w-[calc(100vw-1rem)] animate-[rise_140ms_ease-out] overflow-hidden rounded-3xl border border-line bg-raised p-0 shadow-(--shadow-float) ${isSheet ? "inset-auto top-auto right-2 bottom-2 left-2 mx-auto w-auto max-w-md backdrop:bg-veil" : "backdrop:bg-transparent"}`}
+      className={`m-0 max-w-[calc(100vw-1rem)] animate-[rise_140ms_ease-out] rounded-3xl border border-line bg-raised p-0 shadow-(--shadow-float) ${isSheet ? "overflow-y-auto inset-auto top-auto right-2 bottom-2 left-2 mx-auto w-auto max-w-md backdrop:bg-veil" : "overflow-hidden backdrop:bg-transparent"}`}
     >
       {children}
     </dialog>
