@@ -195,3 +195,18 @@ async def test_emoji_come_from_our_own_server(arrive, unique):
     await expect(alice.composer).to_be_focused()
     await alice.composer.press("Enter")
     await expect(bob.log.get_by_role("article")).to_contain_text("🌳")
+
+
+async def test_enter_in_the_search_for_an_emoji_sends_nothing(arrive, unique):
+    alice, _, _ = await two_in_a_group(arrive, unique)
+    await alice.composer.fill("not finished")
+    await alice.page.get_by_role("button", name="Emoji").click()
+    picker = alice.page.get_by_role("dialog", name="Emoji")
+    await picker.get_by_role("searchbox").fill("no such thing")
+    await expect(picker.get_by_text("No such emoji")).to_be_visible()
+    await picker.get_by_role("searchbox").press("Enter")
+    await picker.get_by_role("searchbox").press("Escape")
+    await expect(alice.composer).to_have_value("not finished")
+    await alice.write("finished")
+    await alice.sees_sent("finished")
+    assert await alice.texts() == ["finished"]

@@ -93,14 +93,9 @@ export function Composer(props: Props) {
     requestAnimationFrame(() => at?.setSelectionRange(start + emoji.length, start + emoji.length));
   };
 
+  // No form: Enter in the search for an emoji would send what is not finished.
   return (
-    <form
-      className="mx-auto w-full max-w-4xl px-4 pb-3 max-sm:px-2 max-sm:pb-2"
-      onSubmit={(event) => {
-        event.preventDefault();
-        send();
-      }}
-    >
+    <div className="mx-auto w-full max-w-4xl px-4 pb-3 max-sm:px-2 max-sm:pb-2">
       {composing && <ComposingBar composing={composing} onEnd={onEndComposing} />}
       <div className="relative">{mentions.list && <MentionList {...mentions.list} />}</div>
       <div className="flex items-end gap-1 rounded-[1.625rem] border border-line-strong bg-raised p-1.5 shadow-(--shadow-lift) has-[textarea:focus]:border-leaf has-[textarea:focus]:outline-2 has-[textarea:focus]:-outline-offset-1 has-[textarea:focus]:outline-leaf">
@@ -128,10 +123,11 @@ export function Composer(props: Props) {
           className="max-h-[min(15rem,35dvh)] min-h-10 min-w-0 flex-1 resize-none self-center overflow-y-auto bg-transparent px-1.5 py-2 leading-6 outline-none [overflow-wrap:anywhere]"
         />
         <button
-          type="submit"
+          type="button"
           aria-label={texts.composer.send}
           title={texts.composer.send}
           disabled={!maySend}
+          onClick={send}
           className="grid size-10 shrink-0 place-items-center rounded-full bg-leaf text-on-leaf transition-colors hover:bg-leaf-strong disabled:bg-hover disabled:text-ink-soft"
         >
           <ArrowUp aria-hidden="true" className="size-5" strokeWidth={2.4} />
@@ -144,7 +140,7 @@ export function Composer(props: Props) {
           <span className="font-semibold text-danger">{texts.composer.tooLong(-left)}</span>
         )}
       </p>
-    </form>
+    </div>
   );
 }
 
