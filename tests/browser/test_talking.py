@@ -210,3 +210,17 @@ async def test_enter_in_the_search_for_an_emoji_sends_nothing(arrive, unique):
     await alice.write("finished")
     await alice.sees_sent("finished")
     assert await alice.texts() == ["finished"]
+
+
+async def test_people_are_searched_for_once_whatever_is_said_meanwhile(arrive, unique):
+    alice, bob, _ = await two_in_a_group(arrive, unique)
+    await alice.page.get_by_role("button", name="New conversation").first.click()
+    dialog = alice.page.get_by_role("dialog", name="New conversation")
+    await dialog.get_by_role("option").first.wait_for()
+    await bob.write("meanwhile")
+    await alice.sees("meanwhile")
+    async with alice.page.expect_response(re.compile(r"/api/users\?query=.")):
+        await dialog.get_by_role("combobox", name="People").fill(bob.name)
+    await expect(dialog.get_by_role("option")).to_have_text([re.compile(bob.name)])
+    searches = [url for url in alice.requests if "/api/users" in url]
+    assert len(searches) == 2, searches

@@ -213,7 +213,7 @@ function Conversations({ chat, session, onSignOut }: Props & { chat: Store }) {
       {isCreating && (
         <NewConversation
           userId={userId}
-          search={(query) => chat.searchPeople(query)}
+          search={chat.searchPeople}
           create={create}
           onClose={() => setCreating(false)}
         />
