@@ -4,6 +4,7 @@
  */
 import { type Backoff, delayOf } from "./backoff.ts";
 import type { Context } from "./context.ts";
+import { isTooLong, TOO_LONG } from "./entry.ts";
 import { failureIn } from "./errors.ts";
 import type {
   AddReaction,
@@ -53,10 +54,14 @@ export function createChanges(context: Context, onChange: (conversationId: strin
   let requests = 0;
 
   function ask(frame: ChangeFrame): void {
-    for (const before of asked.values()) if (replaces(frame, before.frame)) drop(before);
     const requestId = `change-${++requests}`;
     const at = new Date().toISOString();
     const one: Asked = { frame: { ...frame, requestId }, at, failures: 0, timer: undefined };
+    if (one.frame.type === "edit_message" && isTooLong(one.frame)) {
+      failed(one, TOO_LONG);
+      return;
+    }
+    for (const before of asked.values()) if (replaces(frame, before.frame)) drop(before);
     asked.set(requestId, one);
     deliver(one);
     onChange(frame.conversationId);

@@ -1,6 +1,6 @@
 /** One message of one's own: made, measured, and as the frame that sends it. */
 import { ChatError } from "./errors.ts";
-import type { Quote, SendMessage } from "./frames.ts";
+import type { EditMessage, Quote, SendMessage } from "./frames.ts";
 import type { Failure, Outgoing, SendOptions } from "./types.ts";
 
 /** As the gateway has them in `contracts/limits.py` and `WS_MAX_FRAME`. */
@@ -15,7 +15,7 @@ export interface Entry extends Outgoing {
 
 let lastOrder = 0;
 
-/** Throws CONTENT_EMPTY. One that is too long has failed already, so that what was written is not lost. */
+/** Throws CONTENT_EMPTY. */
 export function newEntry(
   conversationId: string,
   content: string,
@@ -26,7 +26,7 @@ export function newEntry(
   const trimmed = attachments.length ? wellFormed(content) : contentOf(content);
   const now = Date.now();
   lastOrder = Math.max(lastOrder + 1, now * 1000);
-  const entry: Entry = {
+  return {
     tempId: randomId(),
     conversationId,
     content: trimmed,
@@ -40,7 +40,11 @@ export function newEntry(
     failure: null,
     order: lastOrder,
   };
-  return isTooLong(entry) ? { ...entry, status: "failed", failure: TOO_LONG } : entry;
+}
+
+/** One that is too long has failed: never sent, and what was written is not lost. */
+export function measured(entry: Entry): Entry {
+  return isTooLong(frameOf(entry)) ? { ...entry, status: "failed", failure: TOO_LONG } : entry;
 }
 
 /** As it is sent. Throws CONTENT_EMPTY. */
@@ -59,16 +63,17 @@ const EMPTY: Failure = {
   retryable: false,
 };
 
-const TOO_LONG: Failure = {
+export const TOO_LONG: Failure = {
   code: "CONTENT_TOO_LONG",
   message: `A message has at most ${CONTENT_LENGTH} characters.`,
   retryable: false,
 };
 
 /** The gateway counts code points; a frame that is too large would cost the connection. */
-function isTooLong(entry: Entry): boolean {
-  if (entry.content.length > CONTENT_LENGTH && [...entry.content].length > CONTENT_LENGTH) return true;
-  return new TextEncoder().encode(JSON.stringify(frameOf(entry))).length > FRAME_BYTES;
+export function isTooLong(frame: SendMessage | EditMessage): boolean {
+  const { content = "" } = frame;
+  if (content.length > CONTENT_LENGTH && [...content].length > CONTENT_LENGTH) return true;
+  return new TextEncoder().encode(JSON.stringify(frame)).length > FRAME_BYTES;
 }
 
 /** An entry that an earlier version of this library has kept says less. */

@@ -4,7 +4,7 @@
  * for ever, so sending it once too often does no harm.
  */
 import { type Backoff, delayOf } from "./backoff.ts";
-import { type Entry, frameOf } from "./entry.ts";
+import { type Entry, frameOf, measured } from "./entry.ts";
 import type { SendMessage } from "./frames.ts";
 import type { Failure } from "./types.ts";
 
@@ -123,8 +123,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
 
   return {
     add(entry) {
-      entries.set(entry.tempId, entry);
-      onChange(entry);
+      change(entry, measured(entry));
       pump(entry.conversationId);
     },
     sent(tempId) {
@@ -154,7 +153,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
     retry(tempId) {
       const entry = entries.get(tempId);
       if (entry?.status !== "failed") return;
-      change(entry, { status: "waiting", failure: null });
+      change(entry, measured({ ...entry, status: "waiting", failure: null }));
       pump(entry.conversationId);
     },
     discard(tempId) {

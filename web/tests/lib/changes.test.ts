@@ -269,6 +269,20 @@ describe("what one does oneself", () => {
     expect(alice.contents(room)).toEqual(["m1", "m2", "m3"]);
   });
 
+  test("an edit that is too long is refused before it is sent, and takes back nothing", async () => {
+    alice = await withThree("alice");
+    const release = hold();
+    alice.chat.editMessage(room, "room-1", "one");
+    alice.chat.editMessage(room, "room-1", "x".repeat(70_000));
+    expect(alice.contents(room)).toEqual(["one", "m2", "m3"]);
+    expect(failures()).toMatchObject([
+      { messageId: "room-1", change: "edit", failure: { code: "CONTENT_TOO_LONG", retryable: false } },
+    ]);
+    await release();
+    await eventually(() => known(alice) === 1);
+    expect(scene.gateway.received("edit_message")).toHaveLength(1);
+  });
+
   test("the device keeps what the gateway has, not what was hoped for", async () => {
     const user = { userId: "alice", storage: true };
     alice = await withThree("alice", user);

@@ -103,3 +103,15 @@ test("what waits behind a discarded one goes on", () => {
   outbox.discard("a");
   expect(delivered).toEqual(["a", "b"]);
 });
+
+test("what is too long is never sent, wherever it was kept and however often it is tried", () => {
+  outbox.connected();
+  outbox.add({ ...entry("long", 1), content: "x".repeat(70_000) });
+  outbox.retry("long");
+  outbox.add(entry("b", 2));
+  expect(delivered).toEqual(["b"]);
+  expect(outbox.of("room")).toMatchObject([
+    { status: "failed", failure: { code: "CONTENT_TOO_LONG" } },
+    { status: "sending" },
+  ]);
+});
