@@ -224,3 +224,33 @@ async def test_people_are_searched_for_once_whatever_is_said_meanwhile(arrive, u
     await expect(dialog.get_by_role("option")).to_have_text([re.compile(bob.name)])
     searches = [url for url in alice.requests if "/api/users" in url]
     assert len(searches) == 2, searches
+
+
+async def test_text_is_selected_beyond_the_edge_of_a_dialog_and_a_press_there_closes_it(arrive, unique):
+    alice, _, _ = await two_in_a_group(arrive, unique)
+    await alice.page.set_viewport_size({"width": 1000, "height": 800})
+    mouse = alice.page.mouse
+    dialog = alice.page.get_by_role("dialog", name="New conversation")
+    for way, words in (
+        ("New conversation", dialog.get_by_text("People", exact=True)),
+        ("Details and members", alice.page.get_by_role("heading", name="2 members")),
+    ):
+        await alice.page.get_by_role("button", name=way).first.click()
+        await words.hover()
+        await mouse.down()
+        await mouse.move(20, 400)
+        await mouse.up()
+        await expect(words).to_be_visible()
+        await mouse.click(20, 400)
+        await expect(words).to_have_count(0)
+
+
+async def test_escape_ends_renaming_and_not_the_details_over_the_messages(arrive, unique):
+    alice, _, _ = await two_in_a_group(arrive, unique)
+    await alice.page.set_viewport_size({"width": 1000, "height": 800})
+    await alice.page.get_by_role("button", name="Details and members").click()
+    details = alice.page.get_by_role("region", name="Details")
+    await details.get_by_role("button", name="Rename").click()
+    await details.get_by_label("Name of the conversation").press("Escape")
+    await expect(alice.page.get_by_label("Name of the conversation")).to_have_count(0)
+    await expect(details.get_by_role("button", name="Rename")).to_be_visible()

@@ -72,6 +72,7 @@ export function Composer(props: Props) {
   const keyDown = (event: KeyboardEvent) => {
     if (mentions.keyDown(event)) return;
     if (event.key === "Escape" && composing) {
+      event.preventDefault(); // or it closes the dialog that this may be in
       event.stopPropagation();
       onEndComposing();
       return;

@@ -36,6 +36,7 @@ export function RenameForm({ name, rename, onClose }: Props) {
       onSubmit={submit}
       onKeyDown={(event) => {
         if (event.key !== "Escape") return;
+        event.preventDefault(); // or it closes the dialog that this may be in
         event.stopPropagation();
         onClose();
       }}

@@ -2,12 +2,14 @@ import { X } from "lucide-react";
 import { type ReactNode, useEffect, useId, useRef } from "react";
 import { texts } from "../texts/index.ts";
 import { IconButton } from "./buttons.tsx";
+import { useVeil } from "./dismiss.ts";
 
 /** A modal dialog: the browser keeps the focus inside, closes it with Escape, and gives the focus back. */
 export function Dialog(props: { title: string; onClose: () => void; children: ReactNode; narrow?: boolean }) {
   const { title, onClose, children, narrow } = props;
   const element = useRef<HTMLDialogElement>(null);
   const titleId = useId();
+  const veil = useVeil(onClose);
 
   useEffect(() => {
     const dialog = element.current;
@@ -16,7 +18,6 @@ export function Dialog(props: { title: string; onClose: () => void; children: Re
   }, []);
 
   return (
-    // biome-ignore lint/a11y/useKeyWithClickEvents: Escape is the keyboard's way, and the browser's own
     <dialog
       ref={element}
       aria-labelledby={titleId}
@@ -24,7 +25,7 @@ export function Dialog(props: { title: string; onClose: () => void; children: Re
         event.preventDefault();
         onClose();
       }}
-      onClick={(event) => event.target === element.current && onClose()}
+      {...veil}
       className={`m-auto max-h-[min(44rem,calc(100dvh-2rem))] w-[calc(100vw-2rem)] ${narrow ? "max-w-md" : "max-w-lg"} animate-[rise_180ms_ease-out] overflow-hidden rounded-3xl border border-line bg-raised p-0 shadow-(--shadow-float) backdrop:bg-veil`}
     >
       <div className="flex max-h-[inherit] flex-col">

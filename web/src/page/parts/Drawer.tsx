@@ -1,4 +1,5 @@
 import { type ReactNode, useEffect, useRef } from "react";
+import { useVeil } from "./dismiss.ts";
 
 /** A panel over the page's side, where there is no room beside the rest; modal as a dialog is. */
 export function Drawer({
@@ -11,13 +12,13 @@ export function Drawer({
   children: ReactNode;
 }) {
   const element = useRef<HTMLDialogElement>(null);
+  const veil = useVeil(onClose);
   useEffect(() => {
     const dialog = element.current;
     dialog?.showModal();
     return () => dialog?.close();
   }, []);
   return (
-    // biome-ignore lint/a11y/useKeyWithClickEvents: Escape is the keyboard's way, and the browser's own
     <dialog
       ref={element}
       aria-label={label}
@@ -26,7 +27,7 @@ export function Drawer({
         event.preventDefault();
         onClose();
       }}
-      onClick={(event) => event.target === element.current && onClose()}
+      {...veil}
       className="mr-0 ml-auto h-dvh max-h-none w-96 max-w-full animate-[rise_180ms_ease-out] border-line border-l bg-ground p-0 shadow-(--shadow-float) backdrop:bg-veil"
     >
       {children}

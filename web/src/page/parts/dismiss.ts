@@ -1,4 +1,13 @@
-import { type KeyboardEvent, type RefObject, useCallback, useEffect, useRef, useState } from "react";
+import {
+  type KeyboardEvent,
+  type MouseEvent,
+  type PointerEvent as Press,
+  type RefObject,
+  useCallback,
+  useEffect,
+  useRef,
+  useState,
+} from "react";
 
 /** Something that opened goes away with a press outside of it; returns what makes Escape do the same. */
 export function useDismiss(whole: RefObject<HTMLElement | null>, isOpen: boolean, close: () => void) {
@@ -13,8 +22,22 @@ export function useDismiss(whole: RefObject<HTMLElement | null>, isOpen: boolean
 
   return (event: KeyboardEvent) => {
     if (event.key !== "Escape" || !isOpen) return;
+    event.preventDefault(); // or it closes the dialog that this may be in
     event.stopPropagation();
     close();
+  };
+}
+
+/** A dialog goes away with a press on its veil; one that begins inside, as to select text, may end there. */
+export function useVeil(close: () => void) {
+  const isBegun = useRef(false);
+  return {
+    onPointerDown: (event: Press) => {
+      isBegun.current = event.target === event.currentTarget;
+    },
+    onClick: (event: MouseEvent) => {
+      if (isBegun.current && event.target === event.currentTarget) close();
+    },
   };
 }
 
