@@ -29,8 +29,9 @@ interface Props {
 /** Where a message is written. It belongs to one conversation: another one has another composer. */
 export function Composer(props: Props) {
   const { draft, title, people, composing, onEndComposing, onEditLast, onDraft, onSend, onTyping } = props;
-  const [text, setText] = useState(draft);
-  const before = useRef<string | null>(null); // what was being written when an edit began
+  const [begun, setBegun] = useState(draft);
+  const [edited, setEdited] = useState<string | null>(null); // an earlier message; what is being written waits
+  const text = edited ?? begun;
   const isTouched = useRef(false);
   const field = useRef<HTMLTextAreaElement>(null);
   const noteId = useId();
@@ -41,23 +42,17 @@ export function Composer(props: Props) {
   useLayoutEffect(() => grow(field.current), [text]);
   useEffect(() => () => onTyping(false), [onTyping]);
   useEffect(() => {
-    if (!isTouched.current) setText(draft);
+    if (!isTouched.current) setBegun(draft);
   }, [draft]);
 
   useEffect(() => {
-    if (composing?.kind === "edit") {
-      before.current ??= draft;
-      setText(composing.message.content);
-    } else if (before.current !== null) {
-      setText(before.current);
-      before.current = null;
-    }
+    setEdited(composing?.kind === "edit" ? composing.message.content : null);
     if (composing) field.current?.focus();
-  }, [composing, draft]);
+  }, [composing]);
 
   const change = (value: string) => {
-    setText(value);
-    if (composing?.kind === "edit") return; // it is no message to be sent later
+    if (composing?.kind === "edit") return setEdited(value); // it is no message to be sent later
+    setBegun(value);
     isTouched.current = true;
     onDraft(value);
     onTyping(value.trim() !== "");
