@@ -42,11 +42,18 @@ export function useNotices(chat: Chat, userId: string, openId: string | null) {
     (id: string) => setToasts((shown) => shown.filter((toast) => toast.id !== id)),
     [],
   );
-  const shown = useMemo(
-    () => toasts.filter((toast) => toast.isAlways || toast.conversationId !== openId),
-    [toasts, openId],
-  );
+  const shown = useMemo(() => without(toasts, openId), [toasts, openId]);
+  useEffect(() => {
+    // What was looked at does not come back when the person goes elsewhere.
+    if (shown !== toasts) setToasts((all) => without(all, openId));
+  }, [shown, toasts, openId]);
   return { toasts: shown, close };
+}
+
+/** Without those of a conversation that the person looks at; the same where there are none. */
+function without(toasts: Toast[], openId: string | null): Toast[] {
+  const rest = toasts.filter((toast) => toast.isAlways || toast.conversationId !== openId);
+  return rest.length < toasts.length ? rest : toasts;
 }
 
 type Notice = Omit<Toast, "id">;

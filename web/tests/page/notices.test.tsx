@@ -1,0 +1,80 @@
+import { Window } from "happy-dom";
+import { act } from "react";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import type { Chat, ChatEvent } from "../../src/lib/index.ts";
+import { useNotices } from "../../src/page/notifications/notices.ts";
+
+const page = new Window();
+Object.assign(globalThis, {
+  window: page,
+  document: page.document,
+  navigator: page.navigator,
+  IS_REACT_ACT_ENVIRONMENT: true,
+});
+const { createRoot } = await import("react-dom/client");
+
+let tell: (event: ChatEvent) => void;
+let look: (openId: string | null) => void;
+let host: HTMLElement;
+let unmount: () => void;
+
+/** As much of a chat as tells something. */
+const chat = {
+  listen(listener: typeof tell) {
+    tell = (event) => act(() => listener(event));
+    return () => {};
+  },
+  getSnapshot: () => ({ conversations: { items: [] } }),
+} as unknown as Chat;
+
+function Told({ openId }: { openId: string | null }) {
+  return useNotices(chat, "alice", openId).toasts.map(({ id, body }) => <p key={id}>{body}</p>);
+}
+
+beforeEach(() => {
+  host = document.createElement("div");
+  const root = createRoot(host);
+  look = (openId) => act(() => root.render(<Told openId={openId} />));
+  unmount = () => act(() => root.unmount());
+  look(null);
+});
+afterEach(() => unmount());
+
+const said = (conversationId: string, preview: string): ChatEvent => ({
+  type: "notification",
+  notification: {
+    type: "notification",
+    timestamp: "2026-11-27T12:00:00.000Z",
+    kind: "message",
+    conversationId,
+    conversationName: conversationId,
+    preview,
+    unreadCount: 1,
+  },
+});
+
+test("what was told of a conversation is gone once that was looked at", () => {
+  tell(said("walk", "on the path"));
+  tell(said("other", "elsewhere"));
+  expect(host.textContent).toBe("on the pathelsewhere");
+  look("walk");
+  expect(host.textContent).toBe("elsewhere");
+  look(null);
+  expect(host.textContent).toBe("elsewhere");
+});
+
+test("what comes of one that is being looked at is not told later either", () => {
+  look("walk");
+  tell(said("walk", "on the path"));
+  look(null);
+  expect(host.textContent).toBe("");
+});
+
+test("what failed is told wherever one looks", () => {
+  look("walk");
+  const failure = { code: "FORBIDDEN", message: "no", retryable: false } as const;
+  tell({ type: "change_failed", conversationId: "walk", messageId: "1", change: "edit", failure });
+  look("other");
+  look("walk");
+  expect(host.childElementCount).toBe(1);
+});
