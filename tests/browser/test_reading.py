@@ -128,6 +128,26 @@ async def test_the_line_is_where_one_turned_away_and_not_what_one_saw(arrive: Ar
     await expect(alice.page.get_by_role("button", name=f"Seen by {bob.name}")).to_be_visible()
 
 
+async def test_at_midnight_today_becomes_yesterday(arrive: Arrive, unique: str) -> None:
+    alice, bob = await arrive(f"Alice {unique}"), await arrive(f"Bob {unique}")
+    await bob.sign_in()
+    await alice.page.clock.install()
+    await alice.page.goto(alice.url)
+    await alice.sign_in()
+    await conversation_of(alice, [bob], None, "direct")
+    await alice.open(bob.name)
+    await alice.write("good night")
+    await alice.sees_sent("good night")
+    await bob.context.close()
+    await expect(alice.page.get_by_text("Last seen today at")).to_be_visible()
+    await expect(alice.log.get_by_role("heading", name="Today")).to_be_visible()
+    await expect(listed(alice, bob.name)).not_to_contain_text("Yesterday")
+    await alice.page.clock.fast_forward("24:00:00")
+    await expect(alice.log.get_by_role("heading", name="Yesterday")).to_be_visible()
+    await expect(listed(alice, bob.name)).to_contain_text("Yesterday")
+    await expect(alice.page.get_by_text("Last seen yesterday at")).to_be_visible()
+
+
 async def test_a_friend_has_seen_it(arrive: Arrive, unique: str) -> None:
     alice, bob = await arrive(f"Alice {unique}"), await arrive(f"Bob {unique}")
     await alice.sign_in()

@@ -2,9 +2,9 @@ import { useCallback, useEffect, useState } from "react";
 import type { AuditEntry, Page } from "../../lib/index.ts";
 import { Button } from "../parts/buttons.tsx";
 import { Dialog } from "../parts/Dialog.tsx";
+import { When } from "../parts/When.tsx";
 import { texts } from "../texts/index.ts";
 import { reasonOf } from "../texts/reason.ts";
-import { exactTimeOf, shortTime } from "../time.ts";
 import { wordsOf } from "./changes.ts";
 
 interface Props {
@@ -41,26 +41,14 @@ export default function AuditDialog({ load, nameOf, onClose }: Props) {
           {failure}
         </p>
         <ol>
-          {entries.map((entry) => {
-            const at = new Date(entry.at);
-            return (
-              <li
-                key={entry.id}
-                className="flex items-baseline gap-3 border-line border-b py-2 last:border-0"
-              >
-                <p className="min-w-0 flex-1 [overflow-wrap:anywhere]">
-                  {wordsOf(entry, (userId) => nameOf(userId) ?? texts.messages.unknownSender, texts.audit)}
-                </p>
-                <time
-                  dateTime={at.toISOString()}
-                  title={exactTimeOf(at)}
-                  className="shrink-0 text-ink-soft text-xs"
-                >
-                  {shortTime(at)}
-                </time>
-              </li>
-            );
-          })}
+          {entries.map((entry) => (
+            <li key={entry.id} className="flex items-baseline gap-3 border-line border-b py-2 last:border-0">
+              <p className="min-w-0 flex-1 [overflow-wrap:anywhere]">
+                {wordsOf(entry, (userId) => nameOf(userId) ?? texts.messages.unknownSender, texts.audit)}
+              </p>
+              <When at={new Date(entry.at)} className="shrink-0 text-ink-soft text-xs" />
+            </li>
+          ))}
         </ol>
         {cursor !== null && (
           <Button className="mt-3 w-full" onClick={() => void more(cursor)}>

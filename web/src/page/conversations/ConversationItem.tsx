@@ -1,9 +1,9 @@
 import { BellOff } from "lucide-react";
 import { memo } from "react";
 import { plainText } from "../messages/markdown.ts";
+import { When } from "../parts/When.tsx";
 import { LiveAvatar } from "../presence/Faces.tsx";
 import { texts } from "../texts/index.ts";
-import { exactTimeOf, shortTime } from "../time.ts";
 
 const words = texts.conversations;
 const PREVIEW = 160;
@@ -48,13 +48,10 @@ export const ConversationItem = memo(function ConversationItem(props: {
               <BellOff aria-hidden="true" className="size-3.5 self-center text-ink-soft" />
             </span>
           )}
-          <time
-            dateTime={item.at.toISOString()}
-            title={exactTimeOf(item.at)}
+          <When
+            at={item.at}
             className={`shrink-0 text-xs ${isUnread ? "font-semibold text-earth" : "text-ink-soft"}`}
-          >
-            {shortTime(item.at)}
-          </time>
+          />
         </span>
         <span className="flex min-h-5 items-center gap-2">
           <span className={`min-w-0 flex-1 truncate text-sm ${isUnread ? "text-ink" : "text-ink-soft"}`}>

@@ -3,6 +3,7 @@ import { type CSSProperties, memo, type ReactNode, useCallback, useRef, useState
 import { Avatar, hueOf } from "../parts/Avatar.tsx";
 import { texts } from "../texts/index.ts";
 import { dayName, exactTimeOf, timeOf } from "../time.ts";
+import { useToday } from "../today.ts";
 import { Markdown } from "./Markdown.tsx";
 import { MentionedProvider, mentioned } from "./Mentioned.tsx";
 import { MessageDialogs } from "./MessageDialogs.tsx";
@@ -259,6 +260,7 @@ function Failure({ onRetry, onDiscard }: { onRetry: () => void; onDiscard: () =>
 }
 
 function DayHeading({ date }: { date: Date }) {
+  useToday();
   return (
     <h2 className="flex items-center gap-4 py-4 font-semibold text-ink-soft text-xs before:h-px before:flex-1 before:bg-line after:h-px after:flex-1 after:bg-line">
       {dayName(date)}

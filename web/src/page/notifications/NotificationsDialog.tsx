@@ -4,9 +4,9 @@ import { ChatError, type NotificationEntry, type NotificationList } from "../../
 import { plainText } from "../messages/markdown.ts";
 import { Button } from "../parts/buttons.tsx";
 import { Dialog } from "../parts/Dialog.tsx";
+import { When } from "../parts/When.tsx";
 import { texts } from "../texts/index.ts";
 import { reasonOf } from "../texts/reason.ts";
-import { exactTimeOf, shortTime } from "../time.ts";
 
 const words = texts.notifications;
 const ICONS = { message: MessageSquare, mention: AtSign, added: UserPlus };
@@ -75,7 +75,6 @@ function Entry(props: { entry: NotificationEntry; title: string | null; onPick: 
   const { entry, title, onPick } = props;
   const { kind, senderName, preview, count, createdAt, readAt } = entry;
   const Icon = ICONS[kind];
-  const at = new Date(createdAt);
   const isUnread = readAt === null;
   const room = entry.conversationName ?? title;
   const sender = senderName || words.somebody;
@@ -96,9 +95,7 @@ function Entry(props: { entry: NotificationEntry; title: string | null; onPick: 
             {isUnread && <span className="sr-only">{words.isUnread} </span>}
             {titleOfEntry(kind, sender, room)}
           </bdi>
-          <time dateTime={createdAt} title={exactTimeOf(at)} className="shrink-0 text-ink-soft text-xs">
-            {shortTime(at)}
-          </time>
+          <When at={new Date(createdAt)} className="shrink-0 text-ink-soft text-xs" />
         </span>
         {preview && (
           <span className="line-clamp-2 text-sm [overflow-wrap:anywhere]">

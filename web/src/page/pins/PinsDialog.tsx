@@ -4,9 +4,9 @@ import type { Pin } from "../../lib/index.ts";
 import { plainText } from "../messages/markdown.ts";
 import { IconButton } from "../parts/buttons.tsx";
 import { Dialog } from "../parts/Dialog.tsx";
+import { When } from "../parts/When.tsx";
 import { texts } from "../texts/index.ts";
 import { reasonOf } from "../texts/reason.ts";
-import { exactTimeOf, shortTime } from "../time.ts";
 
 const words = texts.pins;
 const PREVIEW = 280;
@@ -34,35 +34,24 @@ export default function PinsDialog({ pins, mayUnpin, unpin, onPick, onClose }: P
         </p>
         {pins.length === 0 && <p className="px-3 py-6 text-center text-ink-soft">{words.none}</p>}
         <ul>
-          {pins.map(({ message }) => {
-            const at = new Date(message.createdAt);
-            return (
-              <li key={message.id} className="flex items-start gap-1 rounded-2xl hover:bg-hover">
-                <button
-                  type="button"
-                  onClick={() => onPick(message.seq)}
-                  className="grid min-w-0 flex-1 gap-0.5 rounded-2xl px-3 py-2 text-left"
-                >
-                  <span className="flex items-baseline gap-2">
-                    <bdi className="min-w-0 flex-1 truncate font-semibold">{message.senderName}</bdi>
-                    <time
-                      dateTime={at.toISOString()}
-                      title={exactTimeOf(at)}
-                      className="shrink-0 text-ink-soft text-xs"
-                    >
-                      {shortTime(at)}
-                    </time>
-                  </span>
-                  <span className="line-clamp-3 text-sm [overflow-wrap:anywhere]">
-                    {plainText(message.content).slice(0, PREVIEW) || texts.conversations.attachment}
-                  </span>
-                </button>
-                {mayUnpin && (
-                  <IconButton icon={PinOff} label={words.unpin} onClick={() => take(message.id)} />
-                )}
-              </li>
-            );
-          })}
+          {pins.map(({ message }) => (
+            <li key={message.id} className="flex items-start gap-1 rounded-2xl hover:bg-hover">
+              <button
+                type="button"
+                onClick={() => onPick(message.seq)}
+                className="grid min-w-0 flex-1 gap-0.5 rounded-2xl px-3 py-2 text-left"
+              >
+                <span className="flex items-baseline gap-2">
+                  <bdi className="min-w-0 flex-1 truncate font-semibold">{message.senderName}</bdi>
+                  <When at={new Date(message.createdAt)} className="shrink-0 text-ink-soft text-xs" />
+                </span>
+                <span className="line-clamp-3 text-sm [overflow-wrap:anywhere]">
+                  {plainText(message.content).slice(0, PREVIEW) || texts.conversations.attachment}
+                </span>
+              </button>
+              {mayUnpin && <IconButton icon={PinOff} label={words.unpin} onClick={() => take(message.id)} />}
+            </li>
+          ))}
         </ul>
       </div>
     </Dialog>

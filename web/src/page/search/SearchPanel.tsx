@@ -3,8 +3,8 @@ import { type ReactNode, useEffect, useMemo, useRef, useState } from "react";
 import type { Found, Wanted } from "../../lib/index.ts";
 import { PeoplePicker, type Person } from "../conversations/PeoplePicker.tsx";
 import { Button, IconButton } from "../parts/buttons.tsx";
+import { When } from "../parts/When.tsx";
 import { texts } from "../texts/index.ts";
-import { exactTimeOf, shortTime } from "../time.ts";
 import { partsOf, type Search, useFound } from "./found.ts";
 
 const words = texts.search;
@@ -194,7 +194,6 @@ function statusOf(
 function Hit(props: { hit: Found; title: string | null; onPick: (hit: Found) => void }) {
   const { hit, title, onPick } = props;
   const { message, snippet, highlights } = hit;
-  const at = new Date(message.createdAt);
   return (
     <button
       type="button"
@@ -203,9 +202,7 @@ function Hit(props: { hit: Found; title: string | null; onPick: (hit: Found) => 
     >
       <span className="flex items-baseline gap-2">
         <bdi className="min-w-0 flex-1 truncate font-semibold">{message.senderName}</bdi>
-        <time dateTime={at.toISOString()} title={exactTimeOf(at)} className="shrink-0 text-ink-soft text-xs">
-          {shortTime(at)}
-        </time>
+        <When at={new Date(message.createdAt)} className="shrink-0 text-ink-soft text-xs" />
       </span>
       {title && <bdi className="truncate text-ink-soft text-xs">{title}</bdi>}
       <span className="line-clamp-3 text-sm [overflow-wrap:anywhere]">
