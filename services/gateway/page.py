@@ -19,7 +19,7 @@ from services.gateway.settings import Settings
 from services.telemetry import logger
 
 COMPRESSIBLE = ("text/", "application/json", "application/manifest+json", "image/svg+xml")
-DOCS = "api-docs/"  # shows the API's description: Swagger UI, which is no part of the page
+DOCS = "api/docs/"  # shows the API's description: Swagger UI, which is no part of the page
 HASHED = "assets/"  # the build puts a hash of the content into these names, so a name never changes its content
 IMMUTABLE = "public, max-age=31536000, immutable"
 ASK_FIRST = "no-cache"

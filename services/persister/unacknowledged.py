@@ -39,10 +39,12 @@ class Unacknowledged:
 
     async def none_left(self) -> None:
         """Returns when everything that was added is acknowledged."""
-        while self._waiting:
-            # Not awaited themselves: they would end with whoever waits here, and nothing of it would be done.
-            await asyncio.wait({b for waiting in self._waiting.values() for _, b in waiting if b is not None})
+        while True:
             self._acknowledge(list(self._waiting))
+            behind = {b for waiting in self._waiting.values() for _, b in waiting if b is not None and not b.done()}
+            if not behind:
+                return
+            await asyncio.wait(behind)  # not awaited themselves: they would end with whoever waits here, undone
 
     def _acknowledge(self, channels: Iterable[Channel]) -> None:
         for channel in channels:

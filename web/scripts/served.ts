@@ -12,9 +12,9 @@ const SERVED = new Map([
   ...LANGUAGES.flatMap((language) =>
     FILES.map((file) => [`emoji/${language}/${file}`, `emojibase-data/${language}/${file}`] as const),
   ),
-  // The description of the API, beside public/api-docs.
-  ["api-docs/swagger-ui.js", "swagger-ui-dist/swagger-ui-bundle.js"],
-  ["api-docs/swagger-ui.css", "swagger-ui-dist/swagger-ui.css"],
+  // The description of the API, beside public/api/docs.
+  ["api/docs/swagger-ui.js", "swagger-ui-dist/swagger-ui-bundle.js"],
+  ["api/docs/swagger-ui.css", "swagger-ui-dist/swagger-ui.css"],
 ]);
 const TYPES = { json: "application/json", js: "text/javascript", css: "text/css" } as const;
 

@@ -21,7 +21,7 @@ export function sizes(): Plugin {
           if (file.type === "chunk") file.imports.forEach(add);
         };
         for (const file of Object.values(bundle)) {
-          if (file.fileName.startsWith("api-docs/")) continue; // not of the page
+          if (file.fileName.startsWith("api/docs/")) continue; // not of the page
           // The service worker is fetched by who wants to be pushed to, and then beside the page.
           const isStart = file.type === "chunk" && file.isEntry && file.name !== "sw";
           if (isStart || /\.html$|\.css$|latin-(wght-normal|400-normal).*\.woff2$/.test(file.fileName))

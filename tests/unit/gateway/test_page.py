@@ -121,9 +121,9 @@ def test_settings_that_would_open_the_page_are_refused(wrong):
 
 
 async def test_what_shows_the_api_loads_nothing_from_elsewhere(build):
-    (build / "api-docs").mkdir()
-    (build / "api-docs/index.html").write_text("<!doctype html><title>The API</title>")
-    for path in ("/api/docs", "/api-docs/index.html"):
+    (build / "api/docs").mkdir(parents=True)
+    (build / "api/docs/index.html").write_text("<!doctype html><title>The API</title>")
+    for path in ("/api/docs", "/api/docs/index.html"):
         answer = await get(build, path)
         assert (answer.status_code, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
         policy = answer.headers["content-security-policy"]
