@@ -39,9 +39,12 @@ async def test_the_world_does_not_find_it_and_it_says_how_the_gateway_is_until_i
             token = await rest.login("Alice")
         # Sockets are closed one by one, a tenth of a second each: so long it answers that it takes no more.
         async with asyncio.TaskGroup() as group:
+            all_here = asyncio.Barrier(11)
             for _ in range(10):
-                group.create_task(stays(gateway.ws, token))
-            await eventually(lambda: everybody_is_there(operator))
+                group.create_task(stays(gateway.ws, token, all_here))
+            async with asyncio.timeout(30):
+                await all_here.wait()
+            assert "palabre_gateway_connections 10.0" in (await operator.get("/metrics")).text
             stopping = group.create_task(gateway.stop())
 
             async def draining() -> None:
@@ -54,11 +57,8 @@ async def test_the_world_does_not_find_it_and_it_says_how_the_gateway_is_until_i
         assert await status("/healthz") == 0
 
 
-async def everybody_is_there(operator: httpx.AsyncClient) -> bool:
-    return "palabre_gateway_connections 10.0" in (await operator.get("/metrics")).text
-
-
-async def stays(url: str, token: str) -> None:
+async def stays(url: str, token: str, all_here: asyncio.Barrier) -> None:
     async with ChatClient.connect(url, token) as client:
+        await all_here.wait()
         code, _ = await client.closed(timeout=20)
         assert code == 1012
