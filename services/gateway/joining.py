@@ -1,6 +1,6 @@
 """Joining a conversation: its replay, as fast as the client takes it, and then, without gap or repeat, what is live."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from contracts import frames
@@ -103,14 +103,19 @@ def _check(gateway: Gateway, joiner: Joiner, conversation_id: str) -> None:
         raise Refusal(ErrorCode.NOT_A_MEMBER)
 
 
-async def _replay(gateway: Gateway, joiner: Joiner, conversation_id: str, messages: Sequence[Numbered]) -> None:
+async def _write(gateway: Gateway, joiner: Joiner, conversation_id: str, prepared: Iterable[bytes]) -> None:
+    """As fast as the client takes it. Raises Refusal: NOT_A_MEMBER, as `_check` does."""
     _check(gateway, joiner, conversation_id)
-    metrics.frames_out("new_message").inc(len(messages))
-    for message in messages:
+    for frame in prepared:
         if joiner.outbox.half_full:
             await joiner.outbox.taken()
             _check(gateway, joiner, conversation_id)
-        joiner.outbox.write(framed(message, joiner))
+        joiner.outbox.write(frame)
+
+
+async def _replay(gateway: Gateway, joiner: Joiner, conversation_id: str, messages: Sequence[Numbered]) -> None:
+    metrics.frames_out("new_message").inc(len(messages))
+    await _write(gateway, joiner, conversation_id, (framed(message, joiner) for message in messages))
 
 
 async def _replay_changes(gateway: Gateway, joiner: Joiner, conversation_id: str, held: Front, change: int) -> None:
@@ -130,13 +135,9 @@ async def _replay_changes(gateway: Gateway, joiner: Joiner, conversation_id: str
     while not joiner.gone:
         async with reading(READ):
             changes = await history.changed(conversation_id, above, change, PORTION, held.seq)
-        _check(gateway, joiner, conversation_id)
         metrics.frames_out("message_updated").inc(len(changes))
-        for changed in changes:
-            if joiner.outbox.half_full:
-                await joiner.outbox.taken()
-                _check(gateway, joiner, conversation_id)
-            joiner.outbox.write(prepare(frames.message_updated(changed.body, changed.change)))
+        updated = (prepare(frames.message_updated(changed.body, changed.change)) for changed in changes)
+        await _write(gateway, joiner, conversation_id, updated)
         if len(changes) < PORTION:
             return
         above = changes[-1].number
