@@ -12,6 +12,8 @@ import typer
 from aio_pika.abc import AbstractConnection
 from aio_pika.exceptions import AMQPConnectionError
 from pymongo.errors import OperationFailure, PyMongoError
+from tenacity import RetryCallState, retry_if_exception_type, wait_fixed
+from tenacity.asyncio import AsyncRetrying
 
 from contracts.collections import OWNERS
 from contracts.topology import Topology
@@ -64,18 +66,32 @@ async def _patiently(server: str, work: Callable[[], Awaitable[None]], until: fl
         Away: it did not until then.
     """
     said = float("-inf")
-    while True:
-        try:
-            async with asyncio.timeout(max(0.0, until - monotonic()) + LAST_TRY):
-                return await work()
-        except AWAY as error:
-            away = Away(f"{server} is away: {reason(error)}")
-        if monotonic() >= until:
-            raise away
-        if monotonic() - said >= SAY_AGAIN:
-            print(away, flush=True)
+
+    def say(state: RetryCallState) -> None:
+        nonlocal said
+        error = state.outcome.exception() if state.outcome else None
+        if error is not None and monotonic() - said >= SAY_AGAIN:
+            print(_away(server, error), flush=True)
             said = monotonic()
-        await sleep(PAUSE)
+
+    try:
+        async for attempt in AsyncRetrying(
+            retry=retry_if_exception_type(AWAY),
+            stop=lambda _: monotonic() >= until,
+            wait=wait_fixed(PAUSE),
+            sleep=sleep,
+            before_sleep=say,
+            reraise=True,
+        ):
+            with attempt:
+                async with asyncio.timeout(max(0.0, until - monotonic()) + LAST_TRY):
+                    await work()
+    except AWAY as error:
+        raise Away(_away(server, error)) from None
+
+
+def _away(server: str, error: BaseException) -> str:
+    return f"{server} is away: {reason(error)}"
 
 
 def reason(error: BaseException) -> str:
