@@ -12,6 +12,7 @@ import {
   useSyncExternalStore,
 } from "react";
 import { createChat } from "./chat.ts";
+import { renderingOf } from "./rendering.ts";
 import type {
   Chat,
   ChatOptions,
@@ -41,15 +42,15 @@ export function configureChat(options: ChatOptions): Chat {
 
 /** A part of the state; the component is rendered again only when this part is another one. */
 export function useChatState<Part>(select: (state: ChatState) => Part, chat?: Chat): Part {
-  const { subscribe, getSnapshot } = useChat(chat);
-  const selected = () => select(getSnapshot());
-  return useSyncExternalStore(subscribe, selected, selected);
+  const chosen = useChat(chat);
+  const selected = () => select(chosen.getSnapshot());
+  return useSyncExternalStore(renderingOf(chosen), selected, selected);
 }
 
 export function useWebSocketChat(options: UseWebSocketChatOptions = {}): UseWebSocketChat {
   const { autoConnect = true } = options;
   const chat = useChat(options.chat);
-  const state = useSyncExternalStore(chat.subscribe, chat.getSnapshot, chat.getSnapshot);
+  const state = useSyncExternalStore(renderingOf(chat), chat.getSnapshot, chat.getSnapshot);
   const { rooms } = state;
   const joinedConversations = useMemo(() => joinedIn(rooms), [rooms]);
   const isConnected = state.connection.status === "connected";

@@ -1,5 +1,5 @@
 /** The one place where the page reads the store: its state as what is drawn, its calls as what people do. */
-import { useCallback, useEffect, useMemo, useState, useSyncExternalStore } from "react";
+import { useEffect, useMemo, useState, useSyncExternalStore } from "react";
 import type { Member } from "../lib/frames.ts";
 import {
   type AuditEntry,
@@ -22,6 +22,7 @@ import {
   type SendOptions,
   type Thread,
 } from "../lib/index.ts";
+import { renderingOf } from "../lib/rendering.ts";
 import { openConversation } from "./address.ts";
 import { isAttentive } from "./attention.ts";
 import type { Banner } from "./connection/ConnectionBanner.tsx";
@@ -52,8 +53,7 @@ export function useChat(session: Session): Chat | null {
 }
 
 export function useChatState(chat: Chat): ChatState {
-  const subscribe = useCallback((listener: () => void) => chat.subscribe(listener), [chat]);
-  return useSyncExternalStore(subscribe, () => chat.getSnapshot());
+  return useSyncExternalStore(renderingOf(chat), chat.getSnapshot);
 }
 
 // ------------------------------------------------------------------------------------------------- connection
