@@ -31,12 +31,22 @@ async def receiver() -> AsyncIterator[Receiver]:
         yield receiver
 
 
+PATIENT = 60  # seconds: for what is answered, however slow the machine is
+
+
 @pytest.fixture
-async def ours(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Endpoints]:
-    monkeypatch.setattr(endpoints, "BODY_SECONDS", 0.1)
-    ours = Endpoints(Resolver(LOOPBACK), connect_timeout=1, timeout=0.5, connections=10)
+async def ours() -> AsyncIterator[Endpoints]:
+    ours = Endpoints(Resolver(LOOPBACK), connect_timeout=PATIENT, timeout=PATIENT, connections=10)
     yield ours
     await ours.close()
+
+
+@pytest.fixture
+def impatient(ours: Endpoints, monkeypatch: pytest.MonkeyPatch) -> Endpoints:
+    """The same, who waits for next to nothing, until `monkeypatch.undo()`."""
+    monkeypatch.setattr(endpoints, "BODY_SECONDS", 0.1)
+    monkeypatch.setattr(ours, "_timeout", 0.5)
+    return ours
 
 
 async def call(ours: Endpoints, receiver: Receiver, behave: Behaviour) -> Answer:
@@ -99,8 +109,9 @@ async def test_a_redirect_is_not_followed(ours: Endpoints, receiver: Receiver, c
     ids=["huge", "huge-chunked", "drip", "short", "long", "no-chunks", "no-gzip", "no-body", "no-length"],
 )
 async def test_a_body_that_lies_changes_nothing_and_its_beginning_is_kept(
-    ours: Endpoints, receiver: Receiver, behave: Behaviour
+    ours: Endpoints, receiver: Receiver, behave: Behaviour, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(endpoints, "BODY_SECONDS", 0.1)
     tracemalloc.start()
     answer = await call(ours, receiver, behave)
     _, peak = tracemalloc.get_traced_memory()
@@ -109,6 +120,7 @@ async def test_a_body_that_lies_changes_nothing_and_its_beginning_is_kept(
     assert len(answer.body or "") <= endpoints.KEPT
     assert peak < 4_000_000
     # It is over with: the next call is answered.
+    monkeypatch.undo()
     assert (await call(ours, receiver, status(201, b"next"))).body == "next"
 
 
@@ -125,19 +137,24 @@ async def test_a_body_that_lies_changes_nothing_and_its_beginning_is_kept(
     ],
     ids=["stall", "status-drip", "header-drip", "huge-header", "hang-up", "ssh", "tls"],
 )
-async def test_what_is_no_answer_in_time(ours: Endpoints, receiver: Receiver, behave: Behaviour, outcome: str) -> None:
-    answer = await call(ours, receiver, behave)
+async def test_what_is_no_answer_in_time(
+    impatient: Endpoints, receiver: Receiver, behave: Behaviour, outcome: str
+) -> None:
+    answer = await call(impatient, receiver, behave)
     assert answer.outcome in {outcome, "timeout"}
     assert (answer.status, answer.body) == (None, None)
     assert answer.error
 
 
-async def test_a_call_that_is_given_up_is_hung_up(ours: Endpoints, receiver: Receiver) -> None:
-    answers = await asyncio.gather(*(call(ours, receiver, stall) for _ in range(5)))
+async def test_a_call_that_is_given_up_is_hung_up(
+    impatient: Endpoints, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = await asyncio.gather(*(call(impatient, receiver, stall) for _ in range(5)))
     assert {answer.outcome for answer in answers} == {"timeout"}
+    monkeypatch.undo()
     connected = receiver.connections
     receiver.behave = status(200)
-    answers = await asyncio.gather(*(ours.post(receiver.url, {}, b"") for _ in range(10)))
+    answers = await asyncio.gather(*(impatient.post(receiver.url, {}, b"") for _ in range(10)))
     assert {answer.outcome for answer in answers} == {"delivered"}
     assert receiver.connections > connected  # none of the stalled connections is used again
 
@@ -176,7 +193,7 @@ async def test_what_is_no_url_is_an_answer_too(ours: Endpoints, url: str) -> Non
 
 
 async def test_private_networks_are_not_called(receiver: Receiver) -> None:
-    ours = Endpoints(Resolver(), connect_timeout=1, timeout=1, connections=10)
+    ours = Endpoints(Resolver(), connect_timeout=PATIENT, timeout=PATIENT, connections=10)
     for url in (receiver.url, receiver.url.replace("127.0.0.1", "localhost"), receiver.url.replace("http", "https")):
         answer = await ours.post(url, {}, b"")
         assert (answer.outcome, answer.error) == ("forbidden_address", "this address may not be called")
@@ -233,7 +250,7 @@ async def test_a_certificate_must_be_of_the_name_that_was_called(
     tls = certificate(tmp_path, "good.example")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
     monkeypatch.setattr(addresses, "addresses_of", lambda *_: [ip_address("127.0.0.1")])
-    ours = Endpoints(Resolver(LOOPBACK), connect_timeout=1, timeout=1, connections=10)
+    ours = Endpoints(Resolver(LOOPBACK), connect_timeout=PATIENT, timeout=PATIENT, connections=10)
     async with Receiver(tls=tls) as receiver:
         good = await ours.post(f"https://good.example:{receiver.port}/", {}, b"")
         bad = await ours.post(f"https://bad.example:{receiver.port}/", {}, b"")
