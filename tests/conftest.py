@@ -1,9 +1,12 @@
 """Real servers for every test that needs them: one RabbitMQ and one MongoDB a session, a prefix and a database a test."""
 
 import os
+import shutil
 from asyncio import timeout
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import settings
@@ -11,6 +14,10 @@ from hypothesis import settings
 from deploy.local.servers import Server, mongodb, rabbitmq
 from tests.support import containers
 from tests.support.system import System
+
+# What lives in memory outlives a killed process as well as what is on a disk does, and no test cuts the power.
+MEMORY = Path("/dev/shm")
+ROOM = 8 * 2**30  # bytes, of which a whole run takes about a third for each of its servers
 
 # How long an example takes says how busy the machine is.
 settings.register_profile("untimed", deadline=None)
@@ -28,9 +35,13 @@ async def servers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tup
             return
         if "RABBITMQ_IMAGE" in os.environ:  # another version would pass for this one
             pytest.skip(f"RABBITMQ_IMAGE is {containers.RABBITMQ_IMAGE}, and {reason}")
-    folder = Path(tmp_path_factory.mktemp("servers"))
-    async with rabbitmq(folder / "rabbitmq") as broker, mongodb(folder / "mongodb") as database:
-        yield broker, database
+    with ExitStack() as stack:
+        if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM:
+            folder = Path(stack.enter_context(TemporaryDirectory(prefix="palabre-", dir=MEMORY)))
+        else:
+            folder = Path(tmp_path_factory.mktemp("servers"))
+        async with rabbitmq(folder / "rabbitmq") as broker, mongodb(folder / "mongodb") as database:
+            yield broker, database
 
 
 @pytest.fixture(scope="session")
