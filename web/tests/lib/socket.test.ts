@@ -21,7 +21,7 @@ afterEach(async () => {
   await gateway.stop();
 });
 
-const FAST: Partial<Timing> = { reconnect: { base: 20, cap: 100 }, connectTimeout: 300 };
+const FAST: Partial<Timing> = { reconnect: { base: 20, cap: 100 }, connectTimeout: 1000 };
 
 function connect(
   options: Partial<SocketOptions> & { getToken?: (why: { refused: boolean }) => string } = {},
@@ -208,7 +208,7 @@ describe("heartbeat", () => {
   });
 
   test("a connection that fell silent is dropped and replaced, though nothing closes it", async () => {
-    const { becomes } = connect({ timing: { pingInterval: 30, pongTimeout: 60 } });
+    const { becomes } = connect({ timing: { pingInterval: 30, pongTimeout: 300 } });
     await becomes("connected");
     const frozen = await gateway.peer(1);
     gateway.on("ping", (_, peer) => peer !== frozen && peer.say({ type: "pong" }));
@@ -227,7 +227,7 @@ describe("heartbeat", () => {
   });
 
   test("frames of a dropped socket are not heard", async () => {
-    const { frames, becomes } = connect({ timing: { pingInterval: 30, pongTimeout: 60 } });
+    const { frames, becomes } = connect({ timing: { pingInterval: 30, pongTimeout: 300 } });
     await becomes("connected");
     const old = await gateway.peer(1);
     gateway.on("ping", (_, peer) => peer !== old && peer.say({ type: "pong" }));
@@ -257,7 +257,7 @@ describe("the browser's network", () => {
 
   test("said to be offline though the gateway answers, it stays connected", async () => {
     const page = surroundings();
-    const { becomes, states } = connect({ surroundings: page, timing: { doubtTimeout: 100 } });
+    const { becomes, states } = connect({ surroundings: page, timing: { doubtTimeout: 2000 } });
     await becomes("connected");
     page.tell("offline");
     await eventually(() => gateway.received("ping").length === 1);
