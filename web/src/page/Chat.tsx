@@ -5,7 +5,7 @@ import { AccountMenu } from "./account/AccountMenu.tsx";
 import { openConversation, useOpenConversation } from "./address.ts";
 import { ConnectionBanner } from "./connection/ConnectionBanner.tsx";
 import { ConversationList } from "./conversations/ConversationList.tsx";
-import { NewConversation, type Wanted } from "./conversations/NewConversation.tsx";
+import type { Wanted } from "./conversations/NewConversation.tsx";
 import type { Target } from "./messages/jumping.ts";
 import { useNotices } from "./notifications/notices.ts";
 import { usePush, useWithdrawal } from "./notifications/push.ts";
@@ -20,6 +20,7 @@ import { bannerOf, listedOf, needsSignIn, useChat, useChatState, useRoom } from 
 
 // What a first visit does not show is fetched when it is asked for.
 const ChannelsDialog = lazy(() => import("./channels/ChannelsDialog.tsx"));
+const NewConversation = lazy(() => import("./conversations/NewConversation.tsx"));
 const NotificationsDialog = lazy(() => import("./notifications/NotificationsDialog.tsx"));
 const SearchPanel = lazy(() => import("./search/SearchPanel.tsx"));
 const SettingsDialog = lazy(() => import("./notifications/SettingsDialog.tsx"));
@@ -210,14 +211,16 @@ function Conversations({ chat, session, onSignOut }: Props & { chat: Store }) {
           />
         )}
       </Fetched>
-      {isCreating && (
-        <NewConversation
-          userId={userId}
-          search={chat.searchPeople}
-          create={create}
-          onClose={() => setCreating(false)}
-        />
-      )}
+      <Fetched onClose={() => setCreating(false)}>
+        {isCreating && (
+          <NewConversation
+            userId={userId}
+            search={chat.searchPeople}
+            create={create}
+            onClose={() => setCreating(false)}
+          />
+        )}
+      </Fetched>
       <Toasts toasts={toasts} items={listed} onClose={close} />
     </div>
   );

@@ -34,7 +34,7 @@ const KINDS: [Kind, LucideIcon, string, string][] = [
 ];
 
 /** Start a conversation: which kind, its name, and with whom. */
-export function NewConversation({ userId, search, create, onClose }: Props) {
+export default function NewConversation({ userId, search, create, onClose }: Props) {
   const [kind, setKind] = useState<Kind>("direct");
   const [name, setName] = useState("");
   const [isPublic, setPublic] = useState(false);
