@@ -112,6 +112,26 @@ async def test_a_closed_conversation_is_read_and_opened_again(arrive, unique):
     await alice.sees("and on")
 
 
+async def test_what_comes_too_late_for_a_closed_conversation_says_why_it_was_not_sent(arrive, unique):
+    alice, bob, _ = await two_in_a_group(arrive, unique)
+    bob.may_lose_network = True
+    await bob.context.set_offline(True)
+    await bob.write("from the tunnel")
+    await choose(alice, "Close for everybody")
+    await alice.page.get_by_role("dialog").get_by_role("button", name="Close", exact=True).last.click()
+    await expect(alice.page.get_by_text("This conversation is closed.")).to_be_visible()
+    await bob.context.set_offline(False)
+    failure = bob.message("from the tunnel").get_by_role("alert")
+    await expect(failure).to_contain_text("Not sent: it is not allowed here, or not any more.", timeout=30_000)
+    await bob.shot("not-sent")
+    await bob.check_accessibility()
+    await alice.page.get_by_role("button", name="Open it again").click()
+    await bob.composer.wait_for()
+    await failure.get_by_role("button", name="Try again").click()
+    await bob.sees_sent("from the tunnel")
+    await alice.sees("from the tunnel")
+
+
 async def test_a_refused_setting_goes_back_and_says_why(arrive, unique):
     _, bob, room = await two_in_a_group(arrive, unique)
     bob.may_lose_network = True

@@ -32,6 +32,7 @@ import type { Actions } from "./members/MembersPanel.tsx";
 import type { Quoted, Spoken } from "./messages/rows.ts";
 import type { Session } from "./signin/session.ts";
 import { texts } from "./texts/index.ts";
+import { refusalOf } from "./texts/reason.ts";
 
 /** Messages fetched at once: enough that scrolling back seldom waits. */
 const PAGE = 100;
@@ -313,6 +314,7 @@ function spokenOf(message: Message): Spoken {
     content: message.content,
     at: new Date(message.createdAt),
     state: "stored",
+    failure: null,
     isEdited: message.editedAt !== undefined,
     isDeleted: message.isDeleted ?? false,
     attachments: message.attachments ?? [],
@@ -340,6 +342,7 @@ function goingOf(outgoing: Outgoing, userId: string): Spoken {
     content: outgoing.content,
     at: new Date(outgoing.createdAt),
     state: outgoing.status === "sent" ? "stored" : outgoing.status,
+    failure: outgoing.failure && refusalOf(outgoing.failure),
     isEdited: false,
     isDeleted: false,
     attachments: [...outgoing.attachments],

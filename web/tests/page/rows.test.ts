@@ -13,6 +13,7 @@ function say(seq: number, senderId: string, minutes: number): Spoken {
     content: "hello",
     at: new Date(START + minutes * 60_000),
     state: "stored",
+    failure: null,
     isEdited: false,
     isDeleted: false,
     attachments: [],

@@ -12,6 +12,7 @@ function say(seq: number | null, senderId: string): Spoken {
     content: "hello",
     at: new Date(2026, 10, 25),
     state: "stored",
+    failure: null,
     isEdited: false,
     isDeleted: false,
     attachments: [],

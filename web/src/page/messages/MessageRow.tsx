@@ -90,7 +90,11 @@ export const MessageRow = memo(function MessageRow(props: Props) {
             <RepliesButton count={message.replies} messageId={message.id} openThread={acts.openThread} />
           )}
           {message.state === "failed" && (
-            <Failure onRetry={() => onRetry(message.key)} onDiscard={() => onDiscard(message.key)} />
+            <Failure
+              reason={message.failure}
+              onRetry={() => onRetry(message.key)}
+              onDiscard={() => onDiscard(message.key)}
+            />
           )}
         </div>
       </article>
@@ -244,11 +248,12 @@ function State({ state }: { state: Spoken["state"] }) {
   );
 }
 
-function Failure({ onRetry, onDiscard }: { onRetry: () => void; onDiscard: () => void }) {
+function Failure(props: { reason: string | null; onRetry: () => void; onDiscard: () => void }) {
+  const { reason, onRetry, onDiscard } = props;
   const action = "rounded px-1 font-semibold underline-offset-2 hover:underline";
   return (
     <p role="alert" className="flex flex-wrap items-center gap-x-2 px-2 pt-1 text-danger text-sm">
-      <span>{words.failed}</span>
+      <span>{reason === null ? words.failed : words.failedBecause(reason)}</span>
       <button type="button" onClick={onRetry} className={action}>
         {words.retry}
       </button>

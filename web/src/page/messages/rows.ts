@@ -25,6 +25,8 @@ export interface Spoken {
   content: string;
   at: Date;
   state: "stored" | "waiting" | "sending" | "failed";
+  /** Why it was not sent, for people. */
+  failure: string | null;
   isEdited: boolean;
   isDeleted: boolean;
   attachments: Attachment[];

@@ -1,12 +1,12 @@
 /** Tells about what happens where the person is not looking: on the page, or on the device. */
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
-import { type Chat, ChatError, type ChatEvent, type Message, type Notification } from "../../lib/index.ts";
+import type { Chat, ChatEvent, Message, Notification } from "../../lib/index.ts";
 import { openConversation } from "../address.ts";
 import { isAttentive } from "../attention.ts";
 import { titleOf } from "../conversations/names.ts";
 import { plainText } from "../messages/markdown.ts";
 import { texts } from "../texts/index.ts";
-import { reasonOf } from "../texts/reason.ts";
+import { refusalOf } from "../texts/reason.ts";
 import { notifyDevice } from "./permission.ts";
 import type { Toast } from "./Toasts.tsx";
 
@@ -82,7 +82,7 @@ function noticeOfFailure(
   chat: Chat,
   userId: string,
 ): Notice {
-  const reason = failure.code === "FORBIDDEN" ? texts.messages.forbidden : reasonOf(new ChatError(failure));
+  const reason = refusalOf(failure);
   const body = texts.messages.notChanged[change](reason);
   const conversation = chat.getSnapshot().conversations.items.find((one) => one.id === conversationId);
   const title = conversation ? titleOf(conversation, userId, texts.conversations) : texts.appName;
