@@ -1,6 +1,7 @@
 """`python -m deploy.grafana` writes dashboards/palabre.json; `--check` fails when it is stale."""
 
 import json
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,9 @@ from typing import Any
 FILE = Path(__file__).with_name("dashboards") / "palabre.json"
 WIDTH = 24  # columns that Grafana has
 HEIGHT = 8
+# Where a Prometheus reads several environments, these tell them apart (docs/operations.md); elsewhere no series has them.
+ENVIRONMENT = ("namespace", "release")
+OURS = re.compile(r"\b(palabre_\w+|process_\w+|up(?=\{))(\{?)")
 
 
 @dataclass(frozen=True)
@@ -179,10 +183,33 @@ def dashboard() -> dict[str, Any]:
         "refresh": "30s",
         "time": {"from": "now-1h", "to": "now"},
         "templating": {
-            "list": [{"name": "datasource", "label": "Prometheus", "type": "datasource", "query": "prometheus"}]
+            "list": [
+                {"name": "datasource", "label": "Prometheus", "type": "datasource", "query": "prometheus"},
+                *(_choice(label) for label in ENVIRONMENT),
+            ]
         },
         "panels": panels,
     }
+
+
+def _choice(label: str) -> dict[str, Any]:
+    return {
+        "name": label,
+        "type": "query",
+        "datasource": {"type": "prometheus", "uid": "${datasource}"},
+        "query": f'label_values(up{{job=~"palabre-.+"}}, {label})',
+        "refresh": 2,  # with each change of the time that is looked at
+        "multi": True,
+        "includeAll": True,
+        "allValue": ".*",
+        "current": {"text": "All", "value": "$__all"},
+    }
+
+
+def _chosen(query: str) -> str:
+    """Of the chosen environments. What RabbitMQ tells of its queues has their prefix in its names instead."""
+    matchers = ",".join(f'{label}=~"${label}"' for label in ENVIRONMENT)
+    return OURS.sub(lambda found: f"{found[1]}{{{matchers}{',' if found[2] else '}'}", query)
 
 
 def _graph(panel: Panel, number: int, place: dict[str, int]) -> dict[str, Any]:
@@ -199,7 +226,7 @@ def _graph(panel: Panel, number: int, place: dict[str, int]) -> dict[str, Any]:
             "legend": {"displayMode": "list", "placement": "bottom"},
         },
         "targets": [
-            {"refId": chr(ord("A") + index), "datasource": source, "legendFormat": legend, "expr": query}
+            {"refId": chr(ord("A") + index), "datasource": source, "legendFormat": legend, "expr": _chosen(query)}
             for index, (legend, query) in enumerate(panel.answers.items())
         ],
     }

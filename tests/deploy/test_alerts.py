@@ -143,6 +143,8 @@ def test_the_dashboard_is_fresh_and_asks_for_metrics_that_exist() -> None:
     for query in queries:
         assert named(query), query
         assert named(query) <= ours() | OTHERS
+        for name, matcher in re.findall(r"\b((?:palabre|process)_\w+|up(?=\{))(\{[^}]*)?", query):
+            assert matcher.startswith('{namespace=~"$namespace",release=~"$release"'), name
 
 
 def test_every_metric_of_ours_is_on_the_dashboard_or_in_an_alert() -> None:
