@@ -303,22 +303,26 @@ class History:
     async def _views(
         self, viewer: str, documents: Sequence[dict[str, Any]], mine: dict[str, Any], members: int
     ) -> list[Conversation]:
-        lasts = {
-            document["_id"]: await self._messages.find_one(
-                {"conversationId": document["_id"]}, HIDDEN, sort=[("seq", -1)]
-            )
-            for document in documents
-        }
+        pipeline: list[dict[str, Any]] = [
+            {"$match": {"_id": {"$in": [document["_id"] for document in documents]}}},
+            {"$project": {"_id": 1}},
+            _of_each(collections.MESSAGES, "last", {"$sort": {"seq": -1}}, {"$limit": 1}, {"$project": HIDDEN}),
+            _of_each(collections.MEMBERSHIPS, "members", {"$sort": {"joinedAt": 1, "userId": 1}}, {"$limit": members}),
+        ]
+        about = {d["_id"]: d async for d in self._conversations.aggregate(pipeline)}
+        lasts = {document["_id"]: next(iter(about[document["_id"]]["last"]), None) for document in documents}
         heads = {conversation_id: last["seq"] if last else 0 for conversation_id, last in lasts.items()}
         unread = [
             conversation_id for conversation_id, head in heads.items() if head > mine[conversation_id]["lastReadSeq"]
         ]
         mentions = await self._unread_mentions(viewer, unread)
+        counts = await self._member_counts(list(about))
+        profiles = await self._profiles({member["userId"] for one in about.values() for member in one["members"]})
         views = []
         for document in documents:
             conversation_id = document["_id"]
             last, head = lasts[conversation_id], heads[conversation_id]
-            shown, _ = await self.members(conversation_id, members, None)
+            found = about[conversation_id]
             views.append(
                 Conversation(
                     id=conversation_id,
@@ -330,8 +334,8 @@ class History:
                     last_message=to_message(last) if last else None,
                     unread_count=max(0, head - mine[conversation_id]["lastReadSeq"]),
                     unread_mentions=mentions.get(conversation_id, 0),
-                    members=shown,
-                    member_count=await self._memberships.count_documents({"conversationId": conversation_id}),
+                    members=[_member(member, profiles) for member in found["members"]],
+                    member_count=counts.get(conversation_id, 0),
                     role=mine[conversation_id]["role"],
                     muted=mine[conversation_id]["muted"],
                     archived=is_archived(
@@ -356,19 +360,19 @@ class History:
         cursor = self._memberships.aggregate(pipeline)
         return {document["conversationId"]: document["count"] async for document in cursor}
 
+    async def _member_counts(self, conversation_ids: Sequence[str]) -> dict[str, int]:
+        """How many members each of these conversations has, out of an index."""
+        pipeline: list[dict[str, Any]] = [
+            {"$match": {"conversationId": {"$in": list(conversation_ids)}}},
+            {"$group": {"_id": "$conversationId", "count": {"$sum": 1}}},
+        ]
+        return {document["_id"]: document["count"] async for document in self._memberships.aggregate(pipeline)}
+
     async def rosters(self, conversation_ids: Sequence[str], most: int) -> dict[str, list[str]]:
         """The members of each of these conversations, at most so many of each."""
         pipeline: list[dict[str, Any]] = [
             {"$match": {"_id": {"$in": list(conversation_ids)}}},
-            {
-                "$lookup": {
-                    "from": collections.MEMBERSHIPS.name,
-                    "localField": "_id",
-                    "foreignField": "conversationId",
-                    "pipeline": [{"$limit": most}, {"$project": {"_id": 0, "userId": 1}}],
-                    "as": "members",
-                }
-            },
+            _of_each(collections.MEMBERSHIPS, "members", {"$limit": most}, {"$project": {"_id": 0, "userId": 1}}),
             {"$project": {"members": 1}},
         ]
         cursor = self._conversations.aggregate(pipeline)
@@ -400,10 +404,7 @@ class History:
         found = [document async for document in cursor]
         ids = [document["_id"] for document in found[:limit]]
         mine = await self.memberships(viewer, ids)
-        counting = self._memberships.aggregate(
-            [{"$match": {"conversationId": {"$in": ids}}}, {"$group": {"_id": "$conversationId", "count": {"$sum": 1}}}]
-        )
-        counts = {document["_id"]: document["count"] async for document in counting}
+        counts = await self._member_counts(ids)
         shown = [
             Channel(
                 id=document["_id"],
@@ -469,6 +470,19 @@ class History:
     async def _profiles(self, user_ids: Iterable[str]) -> dict[str, Profile]:
         found = await self._users.find({"_id": {"$in": list(user_ids)}}).to_list(None)
         return {document["_id"]: _profile(document) for document in found}
+
+
+def _of_each(collection: collections.Collection, name: str, *stages: dict[str, Any]) -> dict[str, Any]:
+    """What these stages make of a collection's documents about each conversation, as a list with that name."""
+    return {
+        "$lookup": {
+            "from": collection.name,
+            "localField": "_id",
+            "foreignField": "conversationId",
+            "pipeline": list(stages),
+            "as": name,
+        }
+    }
 
 
 def _count_unread(name: str, mentioned: dict[str, Any], viewer: str) -> dict[str, Any]:
