@@ -8,7 +8,7 @@ BIN := .venv/bin
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock"
 # Each of them has servers and services of its own, and is mostly waiting for them.
-SIDE_BY_SIDE := --numprocesses 2 --dist loadfile
+SIDE_BY_SIDE := --numprocesses 3 --dist loadfile
 WEB := $(BIN)/python -m deploy.local.web
 RABBITMQ_IMAGES ?= rabbitmq:3.13 rabbitmq:4
 
