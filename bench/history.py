@@ -1,4 +1,4 @@
-"""Reading what was said: pages over REST, and joining with a replay, in a long conversation."""
+"""Reading what was said: pages over REST, and joining with a replay, in a long conversation; and lists of conversations."""
 
 import random
 import time
@@ -12,14 +12,16 @@ from bench.talker import Talker
 from bench.target import Person, Target
 
 PAGE = 50
-READS, JOINS = 500, 200
+READS, JOINS, LISTS = 500, 200, 100
+LISTED, MEMBERS = 50, 20  # conversations of a list, people in each of them
 
 
 async def history(target: Target, messages: int) -> Result:
-    """Pages of 50 from anywhere in a conversation of so many, one after the other; then joins after a gap of 50."""
+    """Pages of 50 from anywhere in a conversation of so many, one after the other; then joins after a gap of 50; lists."""
     result, conversation_id, reader = await _pages(target, messages)
     joins = await _joins(target.urls[0][1], reader, conversation_id, messages - PAGE, result)
     _add(result, f"join with {PAGE} messages", joins)
+    _add(result, f"list of {LISTED} conversations of {MEMBERS}", await _lists(target, result))
     return result
 
 
@@ -90,4 +92,20 @@ async def _joins(url: str, person: Person, conversation_id: str, after: int, res
             seconds.append(time.perf_counter() - start)
             if [frame["message"]["seq"] for frame in replay] != list(range(after + 1, after + PAGE + 1)):
                 result.faults.append(f"the replay above {after} is not what follows it")
+    return seconds
+
+
+async def _lists(target: Target, result: Result) -> list[float]:
+    """Seconds that each list of conversations took, with their newest messages and first members."""
+    people = await target.people(MEMBERS)
+    made = await seeding.conversations(target, [people] * LISTED, LISTED)
+    await seeding.spread(target, made, LISTED, people[0])
+    seconds: list[float] = []
+    async with Rest(target.urls[0][0], people[-1].token) as rest:
+        for _ in range(LISTS):
+            start = time.perf_counter()
+            page = await rest.get(f"/api/conversations?limit={LISTED}")
+            seconds.append(time.perf_counter() - start)
+            if {item["id"] for item in page["items"]} != set(made):
+                result.faults.append(f"the list is not the {LISTED} conversations that were talked in last")
     return seconds
