@@ -17,7 +17,7 @@ from tests.support.system import System
 
 # What lives in memory outlives a killed process as well as what is on a disk does, and no test cuts the power.
 MEMORY = Path("/dev/shm")  # noqa: S108 - what is made in it has a name that nobody can guess
-ROOM = 8 * 2**30  # bytes, of which a whole run takes about a third for each of its servers
+ROOM = 8 * 2**30  # bytes: more than what all servers of a whole run have been seen to take
 
 # How long an example takes says how busy the machine is.
 settings.register_profile("untimed", deadline=None)
