@@ -122,6 +122,7 @@ class RabbitMQ:
             "RABBITMQ_MNESIA_BASE": str(self.folder / "data"),
             "RABBITMQ_LOG_BASE": str(self.folder / "log"),
             "RABBITMQ_GENERATED_CONFIG_DIR": str(self.folder / "home"),
+            "ERL_CRASH_DUMP": str(self.folder / "log" / "erl_crash.dump"),  # else where we were called
             "RABBITMQ_FEATURE_FLAGS_FILE": str(self.folder / "data" / "feature_flags"),
             # With input "allowed" the start script becomes the server instead of guarding it, so that the pid
             # we know is the server's; -noinput then takes the Erlang shell away again.

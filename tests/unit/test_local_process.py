@@ -1,4 +1,4 @@
-"""How a program ends that has started others."""
+"""How a program ends that has started others, and the ports of those that are started together."""
 
 import signal
 import subprocess
@@ -31,3 +31,11 @@ def test_a_program_that_is_terminated_stops_what_it_has_started(runner: str) -> 
         assert program.stdout.readline() == "begun\n"
         program.send_signal(signal.SIGTERM)
         assert program.communicate(timeout=20)[0] == "stopped in order\n"
+
+
+def test_those_who_are_started_together_choose_different_ports() -> None:
+    """Also while none of them listens yet."""
+    choose = "from deploy.local.process import free_port; print(*(free_port() for _ in range(200)))"
+    started = [subprocess.Popen([sys.executable, "-c", choose], stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    chosen = [port for process in started for port in process.communicate()[0].split()]
+    assert len(set(chosen)) == len(chosen) == 600
