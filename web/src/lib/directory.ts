@@ -277,6 +277,7 @@ export function createDirectory(context: Context, { onGone, onBack, onUnread }: 
     lost.set(id, ++moment);
     told.delete(id);
     fetching.delete(id);
+    members.gone(id);
     store.batch(() => {
       store.set(withoutConversations(store.get(), new Set([id])));
       onGone(id, reason);

@@ -12,10 +12,14 @@ import {
   withoutReaders,
   withRoom,
 } from "./state.ts";
+import type { Room } from "./types.ts";
 
 const PAGE = 100;
 /** Changes of members come in bursts, and to many clients at once. */
 const RELOAD_WITHIN = 2000;
+
+/** `isComplete`: `held` are all members, not the first of them. */
+type Change = (held: readonly Member[], isComplete: boolean) => readonly Member[];
 
 export interface Members {
   /** `members` are those of `userIds` that were told of. */
@@ -26,8 +30,11 @@ export interface Members {
   changed(id: string, members: readonly Member[]): void;
   /** The first page, or the next. */
   load(id: string): Promise<void>;
+  /** This person is in it no more: what is on its way says nothing. */
+  gone(id: string): void;
   /** Fetch the conversation again, soon, and once for many reasons. */
   reloadSoon(id: string): void;
+  /** Who came and went while there was no connection is asked for. */
   connected(): void;
   dispose(): void;
 }
@@ -37,9 +44,12 @@ export function createMembers(context: Context, reload: (id: string) => void): M
   const { store, rest } = context;
   const reloads = new Map<string, ReturnType<typeof setTimeout>>();
   const cursors = new Map<string, string | null>();
+  const told = new Map<string, Change[]>(); // while pages are on their way, which may be older
+  const stale = new Set<string>(); // loaded on a connection that has ended
   // The first page, without which only some have names; further ones are asked for by whoever looks.
   const again = createAgain(context, async (id) => {
-    if (!roomOf(store.get(), id).members.isLoaded) await load(id);
+    if (stale.has(id)) await refresh(id);
+    else if (!roomOf(store.get(), id).members.isLoaded) await load(id);
   });
 
   /** All that are known, from the list and from what was loaded. */
@@ -49,12 +59,8 @@ export function createMembers(context: Context, reload: (id: string) => void): M
     return members.isLoaded ? withMembers(shown, members.items) : shown;
   }
 
-  /** `isComplete`: `held` are all members, not the first of them. */
-  function change(
-    id: string,
-    difference: number,
-    changeOf: (held: readonly Member[], isComplete: boolean) => readonly Member[],
-  ): void {
+  function change(id: string, difference: number, changeOf: Change): void {
+    told.get(id)?.push(changeOf);
     const conversation = conversationOf(store.get(), id);
     if (!conversation) return;
     const isComplete = conversation.members.length === conversation.memberCount;
@@ -84,25 +90,78 @@ export function createMembers(context: Context, reload: (id: string) => void): M
     reloads.set(id, setTimeout(look, delayOf(0, { base: RELOAD_WITHIN, cap: RELOAD_WITHIN })));
   }
 
+  function show(id: string, changes: Partial<Room["members"]>): void {
+    store.set(withRoom(store.get(), id, { members: { ...roomOf(store.get(), id).members, ...changes } }));
+  }
+
   async function load(id: string): Promise<void> {
-    const { members } = roomOf(store.get(), id);
-    if (members.isLoading || (members.isLoaded && !members.hasMore)) return;
-    const show = (changes: Partial<typeof members>) => {
-      const current = roomOf(store.get(), id).members;
-      store.set(withRoom(store.get(), id, { members: { ...current, ...changes } }));
-    };
-    show({ isLoading: true });
+    const { isLoaded, isLoading, hasMore, items } = roomOf(store.get(), id).members;
+    if (isLoading || (isLoaded && !hasMore)) return;
+    await (isLoaded ? fetchPages(id, items, cursors.get(id) ?? null, items.length + 1) : loadFirst(id, 1));
+  }
+
+  /** As many as are held, as they are now. */
+  async function refresh(id: string): Promise<void> {
+    const { isLoaded, isLoading, items } = roomOf(store.get(), id).members;
+    if (!isLoading && isLoaded) await loadFirst(id, items.length);
+  }
+
+  async function loadFirst(id: string, wanted: number): Promise<void> {
+    stale.delete(id);
     try {
-      const cursor = members.isLoaded ? (cursors.get(id) ?? null) : null;
-      const page = await rest.members(id, { cursor, limit: PAGE });
-      cursors.set(id, page.nextCursor);
-      const items = withMembers(members.isLoaded ? roomOf(store.get(), id).members.items : [], page.items);
-      show({ items, isLoaded: true, isLoading: false, hasMore: page.nextCursor !== null });
+      await fetchPages(id, [], null, wanted);
       again.came(id);
     } catch (error) {
-      show({ isLoading: false });
-      if (!members.isLoaded) again.failed(id, error);
+      if (roomOf(store.get(), id).members.isLoaded) stale.add(id);
+      again.failed(id, error);
       throw error;
+    }
+  }
+
+  /** `held`, and the pages from the cursor on until there are as many as wanted, instead of what is shown. */
+  async function fetchPages(
+    id: string,
+    held: readonly Member[],
+    cursor: string | null,
+    wanted: number,
+  ): Promise<void> {
+    const since: Change[] = [];
+    told.set(id, since);
+    show(id, { isLoading: true });
+    try {
+      const found = await pagesFrom(id, held, cursor, wanted);
+      if (told.get(id) !== since) return; // it was left meanwhile
+      cursors.set(id, found.cursor);
+      const hasMore = found.cursor !== null;
+      const items = since.reduce((now, changeOf) => changeOf(now, !hasMore), found.items);
+      show(id, { items, isLoaded: true, hasMore });
+    } finally {
+      if (told.get(id) === since) {
+        told.delete(id);
+        show(id, { isLoading: false });
+      }
+    }
+    if (stale.has(id)) refresh(id).catch(() => {});
+  }
+
+  async function pagesFrom(id: string, held: readonly Member[], cursor: string | null, wanted: number) {
+    let items = held;
+    let next = cursor;
+    do {
+      const page = await rest.members(id, { cursor: next, limit: PAGE });
+      items = withMembers(items, page.items);
+      next = page.nextCursor;
+    } while (next !== null && items.length < wanted);
+    return { items, cursor: next };
+  }
+
+  /** What is shown of a conversation that is open; of others it is loaded when somebody looks. */
+  function reconnected(id: string, { status, members }: Room): void {
+    if (!members.isLoaded && !members.isLoading) return;
+    if (status === "closed" && !members.isLoading) show(id, { items: [], isLoaded: false, hasMore: false });
+    else {
+      stale.add(id);
+      refresh(id).catch(() => {});
     }
   }
 
@@ -134,7 +193,14 @@ export function createMembers(context: Context, reload: (id: string) => void): M
     },
     load,
     reloadSoon,
-    connected: again.connected,
+    gone(id) {
+      told.delete(id);
+      stale.delete(id);
+    },
+    connected() {
+      for (const [id, room] of Object.entries(store.get().rooms)) reconnected(id, room);
+      again.connected();
+    },
     dispose() {
       again.dispose();
       for (const timer of reloads.values()) clearTimeout(timer);

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { ConversationUpdated } from "../../src/lib/frames.ts";
-import { type Client, fill, type Scene, startScene } from "./support/chats.ts";
+import { type Client, fill, range, type Scene, startScene } from "./support/chats.ts";
 import { eventually } from "./support/eventually.ts";
 import { type Call, memberOf, type Peer } from "./support/gateway.ts";
 
@@ -396,6 +396,92 @@ describe("members", () => {
     await expect(other.chat.loadMembers("room")).rejects.toMatchObject({ code: "UNAVAILABLE" });
     (await scene.gateway.peer(2)).cut();
     await eventually(() => other.room("room")?.members.isLoaded);
+  });
+
+  test("who came, went or became an admin without a connection is seen after it, as far as one had looked", async () => {
+    const everybody = range(1, 250).map((at) => `user${at}`);
+    const { members } = scene.gateway.addRoom("channel", ["alice", ...everybody], "channel");
+    await alice.chat.loadConversation("channel");
+    alice.chat.open("channel");
+    await eventually(() => alice.room("channel")?.status === "joined");
+    await alice.chat.loadMembers("channel");
+    await alice.chat.loadMembers("channel");
+    const list = () => alice.room("channel")?.members;
+    expect(list()?.items).toHaveLength(200);
+    await alice.chat.loadMembers("room"); // which is not open
+    peer.cut();
+    members.splice(7, 1);
+    members.splice(150, 1, { ...memberOf("user151"), role: "admin" });
+    await eventually(() =>
+      list()?.items.some(({ role, userId }) => role === "admin" && userId === "user151"),
+    );
+    expect(list()?.items.map(({ userId }) => userId)).toEqual(
+      members.slice(0, 200).map(({ userId }) => userId),
+    );
+    expect(alice.room("room")?.members).toMatchObject({ isLoaded: false, items: [] });
+    await alice.chat.loadMembers("channel");
+    expect(list()).toMatchObject({ items: { length: 250 }, hasMore: false });
+  });
+
+  test("could not be asked for after a connection: they are, in a while", async () => {
+    alice.chat.open("room");
+    await alice.chat.loadMembers("room");
+    let refusals = 2;
+    scene.gateway.refuseRest((call) =>
+      call.path === "/conversations/room/members" && refusals-- > 0
+        ? { status: 503, code: "UNAVAILABLE", headers: { "retry-after": "0" } }
+        : null,
+    );
+    peer.cut();
+    scene.gateway.rooms.get("room")?.members.push(memberOf("carol"));
+    await eventually(() => alice.room("room")?.members.items.length === 3);
+  });
+
+  test("what is told of them while they are on their way is newer", async () => {
+    const release = scene.gateway.holdRest();
+    const loading = alice.chat.loadMembers("room");
+    await eventually(() => alice.room("room")?.members.isLoading);
+    update("role_changed", { userIds: ["bob"], members: [{ ...memberOf("bob"), role: "admin" }] });
+    update("member_added", { userIds: ["carol"], members: [memberOf("carol")] });
+    await eventually(() => conversation()?.memberCount === 3);
+    release();
+    await loading;
+    expect(alice.room("room")?.members.items.map(({ userId, role }) => `${userId} ${role}`)).toEqual([
+      "alice member",
+      "bob admin",
+      "carol member",
+    ]);
+  });
+
+  test("asked for on a connection that has ended meanwhile, they are asked for again", async () => {
+    const release = scene.gateway.holdRest();
+    const loading = alice.chat.loadMembers("room");
+    await eventually(() => alice.room("room")?.members.isLoading);
+    peer.cut();
+    await scene.gateway.peer(2);
+    await alice.becomes("connected");
+    release();
+    await loading;
+    const asked = () =>
+      scene.gateway.calls.filter(({ path }) => path === "/conversations/room/members").length;
+    await eventually(() => asked() === 2 && !alice.room("room")?.members.isLoading);
+  });
+
+  test("of a conversation that was left meanwhile are not shown", async () => {
+    alice.chat.open("room");
+    const release = scene.gateway.holdRest();
+    const loading = alice.chat.loadMembers("room");
+    await eventually(() => alice.room("room")?.members.isLoading);
+    update("member_removed", { userIds: ["alice"], actorId: "bob" });
+    await eventually(() => alice.room("room")?.status === "gone");
+    release();
+    await loading;
+    expect(alice.room("room")?.members).toEqual({
+      items: [],
+      isLoaded: false,
+      isLoading: false,
+      hasMore: false,
+    });
   });
 
   test("a refusal has its code", async () => {
