@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from functools import partial
 from typing import Any
 
 import pytest
@@ -20,11 +19,12 @@ REGISTER = """async () => {
     await navigator.serviceWorker.register(policy.createScriptURL("/sw.js"), { updateViaCache: "none" });
     await navigator.serviceWorker.ready;
 }"""
-SHOWN = """async () => {
+# In turn with the worker, as it says why.
+SHOWN = """() => navigator.locks.request("palabre-notifications", async () => {
     const registration = await navigator.serviceWorker.getRegistration();
     const shown = await registration.getNotifications();
     return shown.map(({ title, body, tag }) => [title, body, tag]);
-}"""
+})"""
 UNSEEN = "async () => (await self.clients.matchAll({ includeUncontrolled: true })).every((page) => !page.focused)"
 # No protocol of the browser clicks on a notification, so the worker is told of a click as the browser would tell it.
 CLICK = """async (tag) => {
@@ -87,6 +87,14 @@ class Pushes:
         found: list[Any] = await self._person.page.evaluate(SHOWN)
         return found
 
+    async def shows(self, *wanted: list[str]) -> None:
+        """Wait until this is what the device shows, in any order."""
+
+        async def check() -> None:
+            assert sorted(await self.shown()) == sorted(wanted)
+
+        await eventually(check, timeout=30)
+
 
 async def test_pushes_are_shown_and_a_click_opens_the_conversation(arrive: Arrive, unique: str) -> None:
     alice, bob = await arrive(f"Alice {unique}"), await arrive(f"Bob {unique}", locale="fr-FR")
@@ -99,30 +107,46 @@ async def test_pushes_are_shown_and_a_click_opens_the_conversation(arrive: Arriv
     await (await bob.context.new_page()).bring_to_front()  # before Bob's window
     await eventually(pushes.is_unseen)
 
-    async def shows(*wanted: list[str]) -> bool:
-        return sorted(await pushes.shown()) == sorted(wanted)
-
     await pushes.deliver(id=f"{cid}:1", conversationId=cid, seq=1, preview="Bonjour")
-    await eventually(partial(shows, ["Alice dans Team", "Bonjour", cid]))
+    await pushes.shows(["Alice dans Team", "Bonjour", cid])
     await pushes.deliver(id=f"{cid}:2", conversationId=cid, seq=2, preview="Salut", kind="mention")
     once = ["Alice vous a mentionné dans Team", "Salut\net 1 de plus", cid]
-    await eventually(partial(shows, once))
+    await pushes.shows(once)
     # What comes again, or late, changes nothing; nor does what no version of ours has sent.
     await pushes.deliver(id=f"{cid}:2", conversationId=cid, seq=2, preview="Salut")
     await pushes.deliver(id=f"{cid}:1", conversationId=cid, seq=1, preview="Bonjour")
     other = {"senderName": None, "conversationName": None}
     await pushes.deliver(id="d:5", conversationId="d", seq=5, **other)
     await pushes.deliver_text("{")
-    await eventually(partial(shows, once, ["Palabre", "Nouveau message", "d"], ["Palabre", "", "palabre"]))
+    await pushes.shows(once, ["Palabre", "Nouveau message", "d"], ["Palabre", "", "palabre"])
 
     # What was read, here or elsewhere, is taken back; what came after it stays.
     tell = "(told) => navigator.serviceWorker.controller.postMessage(told)"
     await bob.page.evaluate(tell, {"type": "read", "conversationId": cid, "seq": 1})
     await bob.page.evaluate(tell, {"type": "read", "conversationId": "d", "seq": 5})
-    await eventually(partial(shows, once, ["Palabre", "", "palabre"]))
+    await pushes.shows(once, ["Palabre", "", "palabre"])
 
     await bob.page.evaluate("window.isTheSame = true")
     await pushes.worker.evaluate(CLICK, cid)
     await expect(bob.page.get_by_role("heading", name=room)).to_be_visible()
     assert await bob.page.evaluate("window.isTheSame"), "the page was not loaded again"
-    await eventually(partial(shows, ["Palabre", "", "palabre"]))
+    await pushes.shows(["Palabre", "", "palabre"])
+
+
+async def test_pushes_that_come_together_are_all_shown_and_counted(arrive: Arrive, unique: str) -> None:
+    bob = await arrive(f"Bob {unique}")
+    await bob.sign_in()
+    pushes = await Pushes.to(bob)
+    await (await bob.context.new_page()).bring_to_front()
+    await eventually(pushes.is_unseen)
+    ids = [f"c{number}" for number in range(10)]
+    await asyncio.gather(
+        *(
+            pushes.deliver(id=f"{cid}:{seq}", conversationId=cid, seq=seq, preview=f"m{seq}")
+            for seq in (1, 2, 3)
+            for cid in ids
+        )
+    )
+    await pushes.shows(*(["Alice in Team", "m3\nand 2 more", cid] for cid in ids))
+    await pushes.worker.evaluate(CLICK, ids[0])
+    await pushes.shows(*(["Alice in Team", "m3\nand 2 more", cid] for cid in ids[1:]))

@@ -12,18 +12,27 @@ interface Read {
 
 self.addEventListener("install", () => void self.skipWaiting());
 self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim()));
-self.addEventListener("push", (event) => event.waitUntil(show(event.data?.text() ?? "")));
+self.addEventListener("push", (event) => event.waitUntil(inTurn(() => show(event.data?.text() ?? ""))));
 self.addEventListener("notificationclick", (event) => {
   event.notification.close();
   event.waitUntil(open(event.notification.data));
 });
 self.addEventListener("message", (event) => {
   const told: Partial<Read> | null = event.data;
-  if (told?.type === "read") event.waitUntil(withdraw(told.conversationId ?? "", told.seq ?? 0));
+  if (told?.type === "read")
+    event.waitUntil(inTurn(() => withdraw(told.conversationId ?? "", told.seq ?? 0)));
 });
 self.addEventListener("pushsubscriptionchange", (event) => {
   event.waitUntil(renew(event as PushSubscriptionChangeEvent));
 });
+
+/**
+ * What is shown is looked at and changed by one event at a time: pushes come in bursts when a device wakes up, each
+ * counts on the one before, and Chrome forgets notifications whose list is asked for while they are about to be shown.
+ */
+function inTurn(change: () => Promise<void>): Promise<void> {
+  return navigator.locks.request("palabre-notifications", change);
+}
 
 async function show(text: string): Promise<void> {
   const notice = readNotice(text);
