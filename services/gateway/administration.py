@@ -76,7 +76,7 @@ async def channels(
     """Public channels by name, a word of which begins with the query."""
     after = None if cursor is None else decode_cursor(cursor, 2)
     async with reading():
-        items, more = await gateway.history.channels(caller.user_id, query.strip(), limit, after)
+        items, more = await gateway.directory.channels(caller.user_id, query.strip(), limit, after)
     return respond_list(items, encode_cursor([items[-1].name, items[-1].id]) if more else None)
 
 
@@ -153,6 +153,6 @@ async def audit(
     """Who changed what, newest first (admins)."""
     after = time_cursor(cursor)
     async with reading():
-        await gateway.history.check_right("read_audit", conversation_id, caller.user_id)
-        items, following = await gateway.history.audit(conversation_id, limit, after)
+        await gateway.directory.check_right("read_audit", conversation_id, caller.user_id)
+        items, following = await gateway.directory.audit(conversation_id, limit, after)
     return respond_list(items, next_cursor(following))

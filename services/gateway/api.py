@@ -172,7 +172,7 @@ async def users(
     """People to start a conversation with, one of whose names begins with the query."""
     after = text_cursor(cursor)
     async with reading():
-        people, following = await gateway.history.people(query.strip()[: limits.NAME_LENGTH], limit, after)
+        people, following = await gateway.directory.people(query.strip()[: limits.NAME_LENGTH], limit, after)
     return respond_list(people, None if following is None else encode_cursor([following]))
 
 
@@ -226,7 +226,7 @@ async def conversations(
 ) -> Response:
     """The caller's conversations, newest activity first: those that are not archived, or those that are."""
     async with reading():
-        items, following = await gateway.history.conversations(
+        items, following = await gateway.directory.conversations(
             caller.user_id, limit, time_cursor(cursor), archived=archived
         )
     return respond_list([shown(caller, item) for item in items], next_cursor(following))
@@ -279,7 +279,7 @@ async def members(
     """All members, longest-standing first."""
     async with reading():
         await check_member(gateway, caller, conversation_id)
-        items, following = await gateway.history.members(conversation_id, limit, time_cursor(cursor))
+        items, following = await gateway.directory.members(conversation_id, limit, time_cursor(cursor))
     return respond_list(items, next_cursor(following))
 
 
@@ -406,7 +406,7 @@ async def readers(gateway: The, caller: Caller, conversation_id: ConversationId,
     """Who has read a message, in conversations of up to 100 people; in larger ones nobody is told (403)."""
     async with reading():
         await check_member(gateway, caller, conversation_id)
-        seq, people = await gateway.history.readers(conversation_id, message_id)
+        seq, people = await gateway.directory.readers(conversation_id, message_id)
     return respond(Readers(seq=seq, items=people))
 
 
@@ -421,7 +421,7 @@ async def mark_read(gateway: The, caller: Caller, conversation_id: ConversationI
     )
     read = answer.seq or 0
     async with reading():
-        head = (await gateway.history.fronts([conversation_id])).get(conversation_id, Front()).seq
+        head = (await gateway.directory.fronts([conversation_id])).get(conversation_id, Front()).seq
     return respond(ReadState(conversation_id=conversation_id, last_read_seq=read, unread_count=max(0, head - read)))
 
 

@@ -25,6 +25,7 @@ from services.gateway import (
     webhook_calls,
 )
 from services.gateway.auth import Verifier
+from services.gateway.directory import Directory
 from services.gateway.doorway import PATIENCE, Patience
 from services.gateway.egress import Egress
 from services.gateway.history import History
@@ -60,7 +61,7 @@ def create_app(settings: Settings) -> FastAPI:
         traced = tracing.start(settings, "gateway", gateway_id)
         client, database = mongo.connect(settings, f"gateway {gateway_id}")
         broker = Broker(settings.amqp_url, f"gateway {gateway_id}", settings.topology)
-        history = History(database)
+        history, directory = History(database), Directory(database)
         traces = None if traced is None else Traces(traced, settings.traces_ratio, settings.topology)
         ingress = Ingress(settings, broker, gateway_id, traces)
         gateway = Gateway(
@@ -68,12 +69,13 @@ def create_app(settings: Settings) -> FastAPI:
             verifier=Verifier(settings),
             broker=broker,
             history=history,
+            directory=directory,
             ingress=ingress,
-            egress=Egress(settings, broker, history, ingress, traces),
-            profiles=Profiles(history, ingress),
+            egress=Egress(settings, broker, history, directory, ingress, traces),
+            profiles=Profiles(directory, ingress),
             search=MongoSearch(database),
             notifications=Notifications(database),
-            webhooks=Webhooks(database, history),
+            webhooks=Webhooks(database, directory),
             typing=Rounds(broker),
         )
         if settings.jwt_jwks_url is not None and settings.jwt_audience is None:

@@ -70,7 +70,7 @@ MessageId = Annotated[Id, Path(alias="messageId")]
 async def respond_conversation(gateway: Gateway, caller: Identity, conversation_id: str, status: int = 200) -> Response:
     """One conversation as the caller sees it now. Raises Refusal NOT_A_MEMBER."""
     async with reading():
-        found: Conversation = await gateway.history.conversation(conversation_id, caller.user_id)
+        found: Conversation = await gateway.directory.conversation(conversation_id, caller.user_id)
     return respond(shown(caller, found), status)
 
 
@@ -86,7 +86,7 @@ def own(caller: Identity, message: Message) -> Message:
 
 async def check_member(gateway: Gateway, caller: Identity, conversation_id: str) -> None:
     """Raises Refusal NOT_A_MEMBER."""
-    if not await gateway.history.is_member(conversation_id, caller.user_id):
+    if not await gateway.directory.is_member(conversation_id, caller.user_id):
         raise Refusal(ErrorCode.NOT_A_MEMBER)
 
 

@@ -17,6 +17,7 @@ from services.amqp import Broker, Channel, Inbox
 from services.gateway import metrics
 from services.gateway.changes import Changed
 from services.gateway.changing import Changing
+from services.gateway.directory import Directory
 from services.gateway.history import History, reading
 from services.gateway.hub import Connection, Hub
 from services.gateway.ingress import Ingress
@@ -45,10 +46,17 @@ class Egress:
     """Consumes `gateway.<id>`."""
 
     def __init__(
-        self, settings: Settings, broker: Broker, history: History, ingress: Ingress, traces: Traces | None = None
+        self,
+        settings: Settings,
+        broker: Broker,
+        history: History,
+        directory: Directory,
+        ingress: Ingress,
+        traces: Traces | None = None,
     ) -> None:
         self._settings = settings
         self._history = history
+        self._directory = directory
         self._ingress = ingress
         self._here = ingress.gateway_id
         self._inbox = Inbox()
@@ -63,7 +71,7 @@ class Egress:
         self.changing = Changing(ingress)
         self.typing = Shown(self.hub, settings.typing_timeout)
         self.reads = Reads(ingress, settings.read_interval)
-        self.presence = Presence(settings, broker, history, ingress, self.hub)
+        self.presence = Presence(settings, broker, directory, ingress, self.hub)
         self._behind = asyncio.Event()  # since a connection was lost
         self._channel: Channel | None = None  # all before what comes on it is known
         self._heard = now()
@@ -335,7 +343,7 @@ class Egress:
             async with reading():
                 await self._history.read_name()
                 for people in _portions(self._people(self.hub.rooms)):
-                    fronts = await self._history.fronts(people)
+                    fronts = await self._directory.fronts(people)
                     await self._remove_absent(people)
                     for conversation_id, front in fronts.items():
                         self.hub.behind(conversation_id, front.seq)
@@ -354,7 +362,7 @@ class Egress:
         """End memberships whose end was not heard. Between reading messages and telling them: whoever was removed before
         one of them is found."""
         if people:
-            members = await self._history.members_of(people)
+            members = await self._directory.members_of(people)
             for conversation_id, users in people.items():
                 self._remove(conversation_id, users - members[conversation_id])
 
@@ -363,7 +371,7 @@ class Egress:
         for people in _portions(self._people(self.hub.rooms)):
             try:
                 async with reading():
-                    marks = await self._history.read_since(list(people), since)
+                    marks = await self._directory.read_since(list(people), since)
             except Refusal:
                 await asyncio.sleep(HEAL_AGAIN)
                 self.in_background(self._catch_up_reads(since))

@@ -36,7 +36,7 @@ async def join(gateway: Gateway, joiner: Joiner, frame: frames.JoinConversation)
     done, replayed = False, 0
     try:
         async with reading(READ):
-            front = await history.front_for(conversation_id, joiner.user_id)
+            front = await gateway.directory.front_for(conversation_id, joiner.user_id)
             if front is None:
                 raise Refusal(ErrorCode.NOT_A_MEMBER)
             head, change = front
@@ -77,7 +77,7 @@ async def join(gateway: Gateway, joiner: Joiner, frame: frames.JoinConversation)
                     raise Refusal(ErrorCode.NOT_A_MEMBER)
                 case Join.BEHIND:
                     async with reading(READ):
-                        front = (await history.fronts([conversation_id])).get(conversation_id, Front())
+                        front = (await gateway.directory.fronts([conversation_id])).get(conversation_id, Front())
                         messages = await history.replay(conversation_id, head, head + PORTION)
                     change = front.change
                     if not messages and change <= held.change:

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from services.amqp import Broker
 from services.gateway.auth import Identity, Verifier
+from services.gateway.directory import Directory
 from services.gateway.egress import Egress
 from services.gateway.history import History
 from services.gateway.hub import Hub
@@ -36,6 +37,7 @@ class Gateway:
     verifier: Verifier
     broker: Broker
     history: History
+    directory: Directory
     ingress: Ingress
     egress: Egress
     profiles: Profiles

@@ -315,10 +315,10 @@ class Peer:
 
     async def _compare(self, frame: frames.Ping, heads: dict[str, int], changes: dict[str, int]) -> None:
         """Answer with what is newer than this, and fetch what the room here should have had."""
-        hub, history = self._gateway.hub, self._gateway.history
+        hub, directory = self._gateway.hub, self._gateway.directory
         async with reading(COMPARED):
-            mine = await history.memberships(self.user_id, list({**heads, **changes}))
-            fronts = await history.fronts(mine)
+            mine = await directory.memberships(self.user_id, list({**heads, **changes}))
+            fronts = await directory.fronts(mine)
         newer = {c: front.seq for c, front in fronts.items() if front.seq > heads.get(c, front.seq)}
         changed = {c: front.change for c, front in fronts.items() if front.change > changes.get(c, front.change)}
         for conversation_id, head in newer.items():

@@ -21,7 +21,8 @@ from contracts.presence import Chosen, Here, Seen
 from contracts.shape import now
 from services.amqp import Broker, Outgoing
 from services.gateway import metrics
-from services.gateway.history import History, reading
+from services.gateway.directory import Directory
+from services.gateway.history import reading
 from services.gateway.hub import Connection, Hub
 from services.gateway.ingress import Answer, Ingress, new_id
 from services.gateway.session import error_frame
@@ -75,10 +76,10 @@ class Local:
 class Presence:
     """The presence of everybody, as one gateway knows it."""
 
-    def __init__(self, settings: Settings, broker: Broker, history: History, ingress: Ingress, hub: Hub) -> None:
+    def __init__(self, settings: Settings, broker: Broker, directory: Directory, ingress: Ingress, hub: Hub) -> None:
         self._settings = settings
         self._broker = broker
-        self._history = history
+        self._directory = directory
         self._ingress = ingress
         self._hub = hub
         self._id = ingress.gateway_id
@@ -171,8 +172,8 @@ class Presence:
             Refusal: UNAVAILABLE.
         """
         async with reading():
-            shared = await self._history.sharing(viewer, users)
-            stored = await self._history.presence(shared)
+            shared = await self._directory.sharing(viewer, users)
+            stored = await self._directory.presence(shared)
         return [self._seen(user, stored[user].seen_at if user in stored else None) for user in shared]
 
     async def chosen(self, user: str) -> Chosen:
@@ -182,7 +183,7 @@ class Presence:
             Refusal: UNAVAILABLE.
         """
         async with reading():
-            stored = await self._history.presence([user])
+            stored = await self._directory.presence([user])
         return stored[user].chosen if user in stored else "online"
 
     # ---------------------------------------------------------------------------------- what others tell us
@@ -259,7 +260,7 @@ class Presence:
         if self._unread:
             users = list(itertools.islice(self._unread, READ_AT_ONCE))
             async with reading():
-                stored = await self._history.presence(users)
+                stored = await self._directory.presence(users)
             for user in [user for user in users if user in self._unread]:  # else it was heard meanwhile
                 del self._unread[user]
                 local = self._local.get(user)
@@ -269,7 +270,7 @@ class Presence:
         wanted = list(itertools.islice(self.watching.wanted, READ_AT_ONCE))
         if wanted:
             async with reading():
-                rosters = await self._history.rosters(wanted, limits.WATCHED_UNNAMED + 1)
+                rosters = await self._directory.rosters(wanted, limits.WATCHED_UNNAMED + 1)
             self.watching.know(rosters)
             for conversation_id in wanted:
                 for connection in self.watching.wanted.pop(conversation_id):
@@ -278,7 +279,7 @@ class Presence:
         for connection in list(self.watching.doubtful)[:RECHECKED_AT_ONCE]:
             named = self.watching.named(connection) or ()
             async with reading():
-                shared = await self._history.sharing(connection.user_id, list(named))
+                shared = await self._directory.sharing(connection.user_id, list(named))
             if connection in self.watching.doubtful:
                 self.watching.doubtful.discard(connection)
                 self.watching.watch(connection, shared)

@@ -7,7 +7,8 @@ from collections import OrderedDict
 from contracts import commands
 from contracts.conversation import Profile
 from contracts.errors import Refusal
-from services.gateway.history import History, reading
+from services.gateway.directory import Directory
+from services.gateway.history import reading
 from services.gateway.ingress import Ingress, new_id
 from services.telemetry import logger
 
@@ -19,8 +20,8 @@ PATIENCE = 2.0  # seconds that somebody waits for their profile; authenticating 
 class Profiles:
     """Knows who was seen here lately."""
 
-    def __init__(self, history: History, ingress: Ingress) -> None:
-        self._history = history
+    def __init__(self, directory: Directory, ingress: Ingress) -> None:
+        self._directory = directory
         self._ingress = ingress
         self._seen: OrderedDict[str, tuple[Profile, float]] = OrderedDict()
 
@@ -31,7 +32,7 @@ class Profiles:
             return
         try:
             async with asyncio.timeout(PATIENCE), reading():
-                if await self._history.profile(profile.user_id) != profile:
+                if await self._directory.profile(profile.user_id) != profile:
                     await self._ingress.request(
                         commands.StoreProfile(
                             id=new_id(),

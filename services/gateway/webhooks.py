@@ -7,7 +7,7 @@ from contracts import collections
 from contracts.errors import ErrorCode, Refusal
 from contracts.webhooks import Attempt, DeliveryStatus, Webhook, WebhookDelivery
 from services.gateway.auth import Identity
-from services.gateway.history import History
+from services.gateway.directory import Directory
 from services.gateway.problems import InvalidField
 from services.mongo import Database
 
@@ -18,10 +18,10 @@ EVENT = {"event": 0}
 class Webhooks:
     """Reads of one database, for whoever may see the webhook."""
 
-    def __init__(self, database: Database, history: History) -> None:
+    def __init__(self, database: Database, directory: Directory) -> None:
         self._hooks = database[collections.WEBHOOKS.name]
         self._deliveries = database[collections.WEBHOOK_DELIVERIES.name]
-        self._history = history
+        self._directory = directory
 
     async def all_of(self, conversation_id: str | None, caller: Identity) -> list[Webhook]:
         """Those of a conversation, or (None) those of all conversations.
@@ -31,7 +31,7 @@ class Webhooks:
             InvalidField: no conversation is named, and the caller is no administrator.
         """
         if conversation_id is not None:
-            await self._history.check_right("manage_webhooks", conversation_id, caller.user_id)
+            await self._directory.check_right("manage_webhooks", conversation_id, caller.user_id)
         elif not caller.is_administrator:
             raise InvalidField("conversationId: it is needed; webhooks of all conversations are for administrators")
         cursor = self._hooks.find(
@@ -46,7 +46,7 @@ class Webhooks:
             raise Refusal(ErrorCode.NOT_FOUND)
         if document["conversationId"] is not None:
             try:
-                await self._history.check_right("manage_webhooks", document["conversationId"], caller.user_id)
+                await self._directory.check_right("manage_webhooks", document["conversationId"], caller.user_id)
             except Refusal as refusal:
                 if refusal.code is ErrorCode.NOT_A_MEMBER:
                     raise Refusal(ErrorCode.NOT_FOUND) from refusal

@@ -25,7 +25,7 @@ from contracts.commands import (
     UnpinMessage,
 )
 from contracts.shape import now
-from services.gateway.history import History
+from services.gateway.directory import Directory
 from services.mongo import Database
 from services.persister import conversations
 from services.persister.settings import Settings
@@ -112,10 +112,10 @@ async def test_public_channels_are_found_by_the_beginnings_of_their_words(
         make_command(JoinChannel, conversation_id=ids["apples"], actor="third"),
     ]
     assert set(await carry_out(settings, database, tap, *made)) == {None}
-    history = History(database)
+    directory = Directory(database)
 
     async def found(query: str) -> list[str]:
-        return [channel.name for channel in (await history.channels("third", query, 10, None))[0]]
+        return [channel.name for channel in (await directory.channels("third", query, 10, None))[0]]
 
     assert await found("") == ["Apples & pears", "Zebras", "apples"]
     assert await found("APP") == ["Apples & pears", "apples"]
@@ -123,7 +123,7 @@ async def test_public_channels_are_found_by_the_beginnings_of_their_words(
     assert await found("zebras") == ["Zebras"]
     for hostile in ("crossing", ".*", "(", "\0", "$", "apples\\"):
         assert await found(hostile) == ([] if hostile != "\0" else await found("")), hostile
-    channels, _ = await history.channels("third", "", 10, None)
+    channels, _ = await directory.channels("third", "", 10, None)
     assert {c.name: (c.member_count, c.joined) for c in channels} == {
         "Apples & pears": (2, False),
         "Zebras": (2, False),
@@ -133,7 +133,7 @@ async def test_public_channels_are_found_by_the_beginnings_of_their_words(
     after = None
     more = True
     while more:
-        page, more = await history.channels("third", "", 1, after)
+        page, more = await directory.channels("third", "", 1, after)
         pages += [channel.name for channel in page]
         after = [page[-1].name, page[-1].id]
     assert pages == ["Apples & pears", "Zebras", "apples"]
@@ -144,7 +144,7 @@ async def test_a_deleted_channel_is_found_and_joined_no_more(settings: Settings,
     delete = make_command(DeleteConversation, conversation_id=cid)
     join = make_command(JoinChannel, conversation_id=cid, actor="third")
     assert await carry_out(settings, database, tap, delete, join) == [None, "NOT_A_MEMBER"]
-    assert await History(database).channels("third", "", 10, None) == ([], False)
+    assert await Directory(database).channels("third", "", 10, None) == ([], False)
 
 
 async def test_a_channel_of_ten_thousand_works(settings: Settings, database: Database, tap: Tap) -> None:
@@ -296,10 +296,10 @@ async def test_what_is_archived_comes_back_with_a_message_unless_it_is_muted(
     settings: Settings, database: Database, tap: Tap
 ) -> None:
     plain, tidy, silent = [await store_conversation(database, BOTH) for _ in range(3)]
-    history = History(database)
+    directory = Directory(database)
 
     async def listed(archived: bool) -> set[str]:
-        found, _ = await history.conversations("alice", 10, None, archived=archived)
+        found, _ = await directory.conversations("alice", 10, None, archived=archived)
         assert {conversation.archived for conversation in found} <= {archived}
         return {conversation.id for conversation in found}
 
@@ -313,7 +313,7 @@ async def test_what_is_archived_comes_back_with_a_message_unless_it_is_muted(
     )
     assert (await listed(False), await listed(True)) == ({plain}, {tidy, silent})
     # It is Alice's setting alone.
-    theirs, _ = await history.conversations("bob", 10, None)
+    theirs, _ = await directory.conversations("bob", 10, None)
     assert len(theirs) == 3
     await carry_out(settings, database, tap, make_message(tidy, actor="bob"), make_message(silent, actor="bob"))
     assert (await listed(False), await listed(True)) == ({plain, tidy}, {silent})
@@ -339,11 +339,11 @@ async def test_the_audit_trail_tells_who_gave_whom_what(settings: Settings, data
         make_command(RemoveMember, conversation_id=cid, actor="third", member_id="third"),
     ]
     assert set(await carry_out(settings, database, tap, *happened)) == {None}
-    history = History(database)
+    directory = Directory(database)
     found: list[dict[str, Any]] = []
     cursor: tuple[datetime, str] | None = None
     while True:
-        page, cursor = await history.audit(cid, 2, cursor)
+        page, cursor = await directory.audit(cid, 2, cursor)
         found += [entry.model_dump(exclude={"id", "conversation_id", "at"}) for entry in page]
         if cursor is None:
             break

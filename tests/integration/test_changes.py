@@ -10,6 +10,7 @@ import pytest
 
 from contracts.commands import EditMessage, React
 from services.gateway import app as gateway_app
+from services.gateway.directory import Directory
 from services.gateway.history import History
 from services.mongo import Database
 from services.persister.settings import Settings
@@ -305,8 +306,8 @@ async def test_changes_while_joining_are_neither_lost_nor_repeated(
             )
             await tap.all_handled()
 
-        def between(name: str) -> None:
-            real = getattr(History, name)
+        def between(reads: type, name: str) -> None:
+            real = getattr(reads, name)
 
             async def read(*args: Any, **kwargs: Any) -> Any:
                 await change()
@@ -314,10 +315,10 @@ async def test_changes_while_joining_are_neither_lost_nor_repeated(
                 await change()
                 return result
 
-            monkeypatch.setattr(History, name, read)
+            monkeypatch.setattr(reads, name, read)
 
-        between("front_for")
-        between("replay")
+        between(Directory, "front_for")
+        between(History, "replay")
         async with here.client("alice", after_seq=2, after_change=0) as alice:
             await told(alice, 8)
             numbers = [number for kind, number in story(alice, cid) if kind == "changed"]

@@ -22,6 +22,7 @@ from contracts.words import BLOCK
 from services import mongo
 from services.amqp import Channel, Outgoing
 from services.gateway import app as gateway_app
+from services.gateway.directory import Directory
 from services.gateway.history import History
 from services.gateway.notifications import Notifications
 from services.mongo import Database, Front, to_message
@@ -263,10 +264,10 @@ async def test_a_hundred_who_connect_together_are_three_reads(counted: tuple[Dat
     conversations = [await store_conversation(database, dict.fromkeys(people, "member")) for _ in range(rooms)]
     await database.users.insert_many([{"_id": p, "userName": p, "avatar": None, "words": [p]} for p in people])
     trips.commands.clear()
-    history = History(database)
-    profiles = await asyncio.gather(*(history.profile(person) for person in people))
+    directory = Directory(database)
+    profiles = await asyncio.gather(*(directory.profile(person) for person in people))
     assert [profile and profile.user_id for profile in profiles] == people
-    asked = [history.front_for(conversations[n % rooms], person) for n, person in enumerate(people)]
+    asked = [directory.front_for(conversations[n % rooms], person) for n, person in enumerate(people)]
     assert await asyncio.gather(*asked) == [Front()] * 100
     assert trips.names == ["find users", "find memberships", "aggregate conversations"]
 
@@ -327,12 +328,12 @@ async def crowd(database: Database) -> Crowd:
     return Crowd(conversations, people)
 
 
-def _reads(history: History, crowd: Crowd, message_id: str) -> list[Awaitable[Any]]:
+def _reads(history: History, directory: Directory, crowd: Crowd, message_id: str) -> list[Awaitable[Any]]:
     """Everything that a gateway ever asks."""
     cid, person, some = crowd.one, crowd.member, crowd.conversations[:10]
     return [
-        history.front_for(cid, person),
-        history.fronts(some),
+        directory.front_for(cid, person),
+        directory.fronts(some),
         history.changed(cid, 0, 10, 25),
         history.changed(cid, 0, 10, 25, 100),
         history.edits(cid, message_id, 10, None),
@@ -342,19 +343,19 @@ def _reads(history: History, crowd: Crowd, message_id: str) -> list[Awaitable[An
         history.newest(cid, 50),
         history.newest(cid, 50, below=100),
         history.after(cid, 100, 50),
-        history.is_member(cid, person),
-        history.members_of({c: crowd.people[:3] for c in some}),
-        history.memberships(person, some),
-        history.read_since(some, now() - timedelta(minutes=1)),
-        history.readers(cid, message_id),
+        directory.is_member(cid, person),
+        directory.members_of({c: crowd.people[:3] for c in some}),
+        directory.memberships(person, some),
+        directory.read_since(some, now() - timedelta(minutes=1)),
+        directory.readers(cid, message_id),
         history.replies(cid, message_id, 0, 50, person),
-        history.conversation(cid, person),
-        history.presence(crowd.people[:50]),
-        history.sharing(person, crowd.people[:50]),
-        history.conversations(person, 50, None),
-        history.members(cid, 10, None),
-        history.profile(person),
-        history.people(person, 10, None),
+        directory.conversation(cid, person),
+        directory.presence(crowd.people[:50]),
+        directory.sharing(person, crowd.people[:50]),
+        directory.conversations(person, 50, None),
+        directory.members(cid, 10, None),
+        directory.profile(person),
+        directory.people(person, 10, None),
     ]
 
 
@@ -363,9 +364,9 @@ async def test_a_gateway_examines_what_it_returns(counted: tuple[Database, Round
     message = await database.messages.find_one({"conversationId": crowd.one, "seq": 7})
     assert message is not None
     trips.commands.clear()
-    history = History(database)
+    history, directory = History(database), Directory(database)
     await history.message(crowd.one, message["_id"], crowd.member)
-    for read in _reads(history, crowd, message["_id"]):
+    for read in _reads(history, directory, crowd, message["_id"]):
         await read
     await _all_by_index(database, trips)
 
@@ -467,11 +468,11 @@ async def test_unread_mentions_are_one_read_for_a_list_and_none_for_who_has_read
     database, trips = counted
     await database.messages.update_many({"seq": 100}, {"$set": {"mentions": ["somebody", crowd.member]}})
     await database.messages.update_many({"seq": 200}, {"$set": {"mentionAll": True, "senderId": "somebody"}})
-    history = History(database)
+    directory = Directory(database)
 
     async def counts() -> tuple[int, int]:
         trips.commands.clear()
-        found, _ = await history.conversations(crowd.member, 50, None)
+        found, _ = await directory.conversations(crowd.member, 50, None)
         reads = [command for command in trips.commands if "mentionAll" in str(command)]
         await _all_by_index(database, trips)
         return sum(view.unread_mentions for view in found), len(reads)
@@ -486,9 +487,9 @@ async def test_unread_mentions_are_one_read_for_a_list_and_none_for_who_has_read
 
 async def test_a_list_of_conversations_is_six_reads(counted: tuple[Database, RoundTrips], crowd: Crowd) -> None:
     database, trips = counted
-    history = History(database)
+    directory = Directory(database)
     trips.commands.clear()
-    listed, _ = await history.conversations(crowd.member, 50, None)
+    listed, _ = await directory.conversations(crowd.member, 50, None)
     assert len(listed) > 1
     assert {(len(view.members), view.member_count, view.last_seq) for view in listed} == {(10, MEMBERS, STORED)}
     assert trips.names == [

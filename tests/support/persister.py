@@ -9,9 +9,11 @@ from services.amqp import Broker, Delivery, Inbox
 from services.mongo import Database
 from services.persister.activity import Page
 from services.persister.consumer import Consumer
+from services.persister.messages import send_all
 from services.persister.outcome import Outcome
+from services.persister.rooms import Rooms
 from services.persister.settings import Settings
-from tests.support.builders import new_id
+from tests.support.builders import make_message, new_id, store_conversation
 from tests.support.eventually import eventually
 from tests.support.faults import Fault, Instead, WatchedBroker, watched
 from tests.support.tap import Tap
@@ -23,6 +25,18 @@ async def note(database: Database, outcomes: Iterable[Outcome]) -> None:
     page = Page()
     page.add(item for item in items if isinstance(item, fanout.MessageCreated))
     await page.write(database)
+
+
+async def talk(database: Database, count: int) -> str:
+    """A conversation in which Alice and Bob took turns, each message with a tempId."""
+    conversation_id = await store_conversation(database, {"alice": "admin", "bob": "member"})
+    commands = [
+        make_message(conversation_id, f"m{n}", actor="alice" if n % 2 else "bob", temp_id=f"t{n}")
+        for n in range(1, count + 1)
+    ]
+    outcomes = await send_all(database, Rooms(), commands)
+    await note(database, outcomes.values())
+    return conversation_id
 
 
 class CountingInbox(Inbox):

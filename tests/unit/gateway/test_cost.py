@@ -12,6 +12,7 @@ from contracts import fanout, frames, limits, lines
 from contracts.shape import now
 from contracts.topology import Topology
 from services.amqp import Broker, Outgoing
+from services.gateway.directory import Directory
 from services.gateway.egress import Egress
 from services.gateway.history import History
 from services.gateway.hub import Hub, Join
@@ -164,7 +165,7 @@ async def test_commands_under_load_are_one_write_with_an_amqp_message_a_partitio
 async def test_an_event_without_a_member_here_touches_no_message(monkeypatch: pytest.MonkeyPatch) -> None:
     broker = cast(Broker, FakeBroker())
     settings = Settings(auth_dev=True)
-    egress = Egress(settings, broker, cast(History, None), Ingress(settings, broker, "g"))
+    egress = Egress(settings, broker, cast(History, None), cast(Directory, None), Ingress(settings, broker, "g"))
     touched = Calls()
     for module in ("egress", "hub"):
         monkeypatch.setattr(f"services.gateway.{module}.prepare", touched.of(prepare))
@@ -186,7 +187,7 @@ async def test_a_notification_is_read_where_somebody_has_not_joined(
 ) -> None:
     broker = cast(Broker, FakeBroker())
     settings = Settings(auth_dev=True)
-    egress = Egress(settings, broker, cast(History, None), Ingress(settings, broker, "g"))
+    egress = Egress(settings, broker, cast(History, None), cast(Directory, None), Ingress(settings, broker, "g"))
     ends: list[Any] = []
     member = Member("m", Turn(ends.append))
     egress.hub.add(member)
@@ -207,7 +208,7 @@ async def test_who_is_here_is_encoded_once_for_all_who_join_in_a_second(monkeypa
     hub, people, ends = room_of(50)
     broker = cast(Broker, FakeBroker())
     settings = Settings(auth_dev=True)
-    presence = Presence(settings, broker, cast(History, None), Ingress(settings, broker, "g"), hub)
+    presence = Presence(settings, broker, cast(Directory, None), Ingress(settings, broker, "g"), hub)
     monkeypatch.setattr(presence, "_tell", lambda *_: None)
     monkeypatch.setattr(presence, "_publish", lambda *_: None)
     others: list[str] = [f"o{number}" for number in range(limits.WATCHED_UNNAMED - 1)]

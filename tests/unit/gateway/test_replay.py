@@ -45,8 +45,10 @@ async def test_whoever_is_removed_while_the_history_is_read_is_told_nothing_more
         hub.evict(conversation_id, ["removed"])  # who was told so
         return [message(1), message(2)]
 
-    history = SimpleNamespace(front_for=front_for, replay=replay)
-    gateway = cast(Any, SimpleNamespace(hub=hub, history=history, settings=SimpleNamespace(resume_limit=10)))
+    history, directory = SimpleNamespace(replay=replay), SimpleNamespace(front_for=front_for)
+    gateway = cast(
+        Any, SimpleNamespace(hub=hub, history=history, directory=directory, settings=SimpleNamespace(resume_limit=10))
+    )
     with pytest.raises(Refusal) as refusal:
         await join(gateway, cast(Any, joiner), JoinConversation(type="join_conversation", conversation_id="c"))
     joiner.end_turn()
