@@ -171,8 +171,12 @@ async def keep_house(gateway: Gateway) -> None:
         downs = [gateway.broker.publisher.down_since, gateway.broker.consumer.down_since]
         since = min((down for down in downs if down is not None), default=None)
         if since is not None and time.monotonic() - since > gateway.settings.broker_lost_timeout:
-            for peer in list(gateway.sockets):
-                peer.close(CloseCode.BROKER_LOST, "the broker is away")
+            _close_all(gateway)
+
+
+def _close_all(gateway: Gateway) -> None:
+    for peer in list(gateway.sockets):
+        peer.close(CloseCode.BROKER_LOST, "the broker is away")
 
 
 async def drain(gateway: Gateway) -> None:

@@ -168,17 +168,20 @@ class Ingress:
         """Answer TIMEOUT (or UNAVAILABLE, if it surely never left) when the time is up; until cancelled."""
         while True:
             await asyncio.sleep(TICK)
-            now = time.monotonic()
-            late = []
-            for command_id, pending in self._pending.items():
-                if pending.deadline > now:
-                    break
-                late.append(command_id)
-            for command_id in late:
-                if (gone := self._no_longer_pending(command_id)) is not None:
-                    gone.answered(Refusal(ErrorCode.TIMEOUT if gone.handed_over else ErrorCode.UNAVAILABLE))
-            if late:
-                logger().warning("commands given up", count=len(late))
+            # Apart: a loop's variables would keep what it saw last, a connection's memory among it, for as long as we run.
+            self._give_up(time.monotonic())
+
+    def _give_up(self, now: float) -> None:
+        late = []
+        for command_id, pending in self._pending.items():
+            if pending.deadline > now:
+                break
+            late.append(command_id)
+        for command_id in late:
+            if (gone := self._no_longer_pending(command_id)) is not None:
+                gone.answered(Refusal(ErrorCode.TIMEOUT if gone.handed_over else ErrorCode.UNAVAILABLE))
+        if late:
+            logger().warning("commands given up", count=len(late))
 
     def _no_longer_pending(self, command_id: str) -> Pending | None:
         """Whoever waits for this command, for the last time."""

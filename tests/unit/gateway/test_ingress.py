@@ -1,6 +1,7 @@
 """Commands on their way, where RabbitMQ takes some and not others."""
 
 import asyncio
+import weakref
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -13,6 +14,7 @@ from contracts.fanout import Reply
 from contracts.ids import partition_of
 from contracts.topology import Topology
 from services.amqp import Broker, Outgoing, Unroutable
+from services.gateway import ingress as gateway_ingress
 from services.gateway.ingress import Ingress
 from services.gateway.settings import Settings
 from tests.support.builders import make_message
@@ -88,3 +90,36 @@ async def test_what_waits_for_its_answer_is_bounded(bound: dict[str, int]) -> No
     giving_up.cancel()
     for _ in range(3):
         ingress.submit(make_message("c", "x" * 8000), answers.append)
+
+
+class Watched(dict[str, Any]):
+    """Knows that it was gone through."""
+
+    looks = 0
+
+    def items(self) -> Any:
+        self.looks += 1
+        return super().items()
+
+
+class Asker:
+    """Waits for an answer, as a connection does."""
+
+    def answered(self, answer: Any) -> None:
+        """It came."""
+
+
+async def test_who_was_answered_is_kept_by_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though a look for what is late fell into the time in which they waited."""
+    monkeypatch.setattr(gateway_ingress, "TICK", 0)
+    ingress = Ingress(Settings(auth_dev=True), cast(Broker, BrokenBroker(0)), "g")
+    ingress._pending = pending = Watched()
+    asker, command = Asker(), make_message("c")
+    ingress.submit(command, asker.answered)
+    seen = weakref.ref(asker)
+    del asker
+    giving_up = asyncio.create_task(ingress.give_up_late())
+    await eventually(lambda: pending.looks > 0)
+    ingress.answer(command.id, Reply(command_id=command.id))
+    assert seen() is None
+    giving_up.cancel()
