@@ -120,6 +120,7 @@ export function createChat(options: ChatOptions, internals: Internals = {}): Cha
     onMessages(messages) {
       directory.saw(messages);
       threads.saw(messages);
+      pins.saw(messages);
     },
     shown: changes.shown,
   });

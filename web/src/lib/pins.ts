@@ -2,6 +2,7 @@
 import { createAgain } from "./again.ts";
 import type { Context } from "./context.ts";
 import type { ConversationUpdated, Message } from "./frames.ts";
+import { counted, newest } from "./message.ts";
 import { roomOf, withRoom } from "./state.ts";
 import type { Pin } from "./types.ts";
 
@@ -14,15 +15,21 @@ export interface Pins {
   told(frame: ConversationUpdated): void;
   /** A message is another one now. */
   changed(message: Message): void;
+  /** Messages have come, replies to what is pinned among them. */
+  saw(messages: readonly Message[]): void;
   /** What was told while there was no connection is asked for. */
   connected(): void;
   dispose(): void;
 }
 
+type Change = (items: readonly Pin[]) => readonly Pin[];
+
 export function createPins(context: Context): Pins {
   const { store, rest } = context;
   /** By conversation: so many looks and changes there were. An answer that was asked for before the last is out of date. */
   const turns = new Map<string, number>();
+  /** By conversation: what was told of messages while an answer is on its way, which may be older. */
+  const since = new Map<string, Change[]>();
   const again = createAgain(context, load);
 
   const itemsOf = (id: string) => roomOf(store.get(), id).pins.items;
@@ -37,15 +44,28 @@ export function createPins(context: Context): Pins {
 
   async function load(id: string): Promise<void> {
     const own = turn(id);
+    const told: Change[] = [];
+    since.set(id, told);
     try {
-      const { items } = await rest.pins(id);
+      let items: readonly Pin[] = (await rest.pins(id)).items;
       if (turns.get(id) !== own) return;
-      show(id, items, true);
+      for (const change of told) items = change(items);
+      // They are counted a moment after they are told.
+      show(id, withReplies(items, roomOf(store.get(), id).messages), true);
       again.came(id);
     } catch (error) {
       again.failed(id, error);
       throw error;
+    } finally {
+      if (since.get(id) === told) since.delete(id);
     }
+  }
+
+  function apply(id: string, change: Change): void {
+    since.get(id)?.push(change);
+    const items = itemsOf(id);
+    const next = change(items);
+    if (next !== items) show(id, next);
   }
 
   /** In the background. */
@@ -81,13 +101,11 @@ export function createPins(context: Context): Pins {
     told({ conversationId, updateType }) {
       if (updateType === "pinned" || updateType === "unpinned") reload(conversationId);
     },
-    changed(message) {
-      const { conversationId: id } = message;
-      const items = itemsOf(id);
-      const place = items.findIndex((pin) => pin.message.id === message.id);
-      const pin = items[place];
-      if (!pin || (pin.message.changeSeq ?? 0) > (message.changeSeq ?? 0)) return;
-      show(id, message.isDeleted ? items.toSpliced(place, 1) : items.with(place, { ...pin, message }));
+    changed: (message) => apply(message.conversationId, (items) => withMessage(items, message)),
+    saw(messages) {
+      const [first] = messages;
+      if (first && messages.some(({ replyTo }) => replyTo !== undefined))
+        apply(first.conversationId, (items) => withReplies(items, messages));
     },
     connected() {
       for (const id of Object.keys(store.get().rooms)) reload(id);
@@ -95,4 +113,22 @@ export function createPins(context: Context): Pins {
     },
     dispose: again.dispose,
   };
+}
+
+/** One of the messages as it is now; the same list where that is known. What is deleted is pinned no more. */
+function withMessage(items: readonly Pin[], message: Message): readonly Pin[] {
+  const place = items.findIndex((pin) => pin.message.id === message.id);
+  const pin = items[place];
+  if (!pin) return items;
+  if (message.isDeleted) return items.toSpliced(place, 1);
+  const now = newest(pin.message, message);
+  return now === pin.message ? items : items.with(place, { ...pin, message: now });
+}
+
+/** Nothing else tells of them. */
+function withReplies(items: readonly Pin[], replies: readonly Message[]): readonly Pin[] {
+  const before = items.map(({ message }) => message);
+  const now = counted(before, replies);
+  if (now.every((message, at) => message === before[at])) return items;
+  return items.map((pin, at) => ({ ...pin, message: now[at] ?? pin.message }));
 }

@@ -222,4 +222,26 @@ describe("pins", () => {
     peer.cut();
     await eventually(() => pinned()?.includes("m2"));
   });
+
+  test("count the replies that come, and are newer than an answer that was on its way", async () => {
+    room().decided.pins.push({ message: message(0), pinnedBy: "bob", pinnedAt: "2026-01-01" });
+    alice.chat.open("room");
+    await eventually(() => alice.room("room")?.status === "joined");
+    const release = scene.gateway.holdRest();
+    const loading = alice.chat.loadPins("room");
+    await eventually(() => scene.gateway.calls.some(({ path }) => path === "/conversations/room/pins"));
+    const changed = { ...message(0), content: "changed", changeSeq: 1 };
+    peer.say({ type: "message_updated", message: changed, change: "edited" });
+    alice.chat.send("room", "a reply", { replyTo: message(0).id });
+    await eventually(() => alice.contents("room").at(-1) === "a reply");
+    await alice.settled("room");
+    release();
+    await loading;
+    const pin = () => alice.room("room")?.pins.items[0]?.message;
+    expect(pin()).toMatchObject({ content: "changed", replies: { count: 1 } });
+    alice.chat.send("room", "another", { replyTo: message(0).id });
+    await eventually(() => pin()?.replies?.count === 2);
+    await alice.chat.loadPins("room"); // an answer that does not count them yet
+    expect(pin()?.replies?.count).toBe(2);
+  });
 });

@@ -84,6 +84,11 @@ interface Moment {
   oneOf: <Item>(items: readonly Item[]) => Item;
 }
 
+function reconnect({ chat }: Moment): void {
+  chat.disconnect();
+  chat.connect();
+}
+
 /** What people do; what is named twice they do more often. */
 const ACTS: ((moment: Moment) => unknown)[] = [
   ({ chat, id, roll }) => chat.send(id, `later ${roll(1000)}`),
@@ -102,10 +107,9 @@ const ACTS: ((moment: Moment) => unknown)[] = [
   ({ chat, id, message }) => chat.unpin(id, message.id),
   ({ chat, id, roll }) => chat.changeSettings(id, { isMuted: roll(2) === 0 }),
   ({ chat, id, ids, roll }) => chat.setRole(id, ids[1 + roll(2)] ?? "", roll(2) ? "admin" : "member"),
-  ({ chat }) => {
-    chat.disconnect();
-    chat.connect();
-  },
+  ({ chat, id, ids, roll }) => chat.setRole(id, ids[1 + roll(2)] ?? "", roll(2) ? "admin" : "member"),
+  reconnect,
+  reconnect,
 ];
 
 /** Not everybody may do everything, and what is pinned or changed may be gone by now. */
