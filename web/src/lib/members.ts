@@ -5,6 +5,7 @@ import type { Context } from "./context.ts";
 import type { Member } from "./frames.ts";
 import {
   conversationOf,
+  risen,
   roomOf,
   withConversation,
   withMembers,
@@ -12,7 +13,7 @@ import {
   withoutReaders,
   withRoom,
 } from "./state.ts";
-import type { Room } from "./types.ts";
+import type { Conversation, Room } from "./types.ts";
 
 const PAGE = 100;
 /** Changes of members come in bursts, and to many clients at once. */
@@ -20,6 +21,8 @@ const RELOAD_WITHIN = 2000;
 
 /** `isComplete`: `held` are all members, not the first of them. */
 type Change = (held: readonly Member[], isComplete: boolean) => readonly Member[];
+
+type Readers = Conversation["readers"];
 
 export interface Members {
   /** `members` are those of `userIds` that were told of. */
@@ -73,6 +76,12 @@ export function createMembers(context: Context, reload: (id: string) => void): M
       const items = changeOf(members.items, !members.hasMore);
       store.set(withRoom(store.get(), id, { members: { ...members, items } }));
     });
+  }
+
+  /** Who is new begins somewhere, too. */
+  function readers(id: string, changeOf: (known: Readers) => Readers): void {
+    const known = conversationOf(store.get(), id)?.readers;
+    if (known) store.set(withConversation(store.get(), id, { readers: changeOf(known) }));
   }
 
   /** Who is not among the known members may have been counted already, or not: ask. */
@@ -174,6 +183,7 @@ export function createMembers(context: Context, reload: (id: string) => void): M
         // Of a part of the members, only those that it has already: the others have their place in a later page.
         return withMembers(held, isComplete ? members : members.filter(({ userId }) => heldIds.has(userId)));
       });
+      readers(id, (known) => risen(known, members, store.get().me?.userId ?? null));
       recount(id);
     },
     went(id, userIds, promoted) {
@@ -182,9 +192,7 @@ export function createMembers(context: Context, reload: (id: string) => void): M
       change(id, -count, (held) =>
         withoutMembers(held, userIds).map((member) => roles.get(member.userId) ?? member),
       );
-      const readers = conversationOf(store.get(), id)?.readers;
-      if (readers)
-        store.set(withConversation(store.get(), id, { readers: withoutReaders(readers, userIds) }));
+      readers(id, (known) => withoutReaders(known, userIds));
       recount(id);
     },
     changed(id, members) {

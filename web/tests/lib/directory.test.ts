@@ -202,10 +202,11 @@ describe("changes of a conversation", () => {
   });
 
   test("members come and go, once though it is told twice", async () => {
-    const carol = { userIds: ["carol"], members: [memberOf("carol")] };
+    const carol = { userIds: ["carol"], members: [{ ...memberOf("carol"), lastReadSeq: 7 }] };
     update("member_added", carol);
     update("member_added", carol);
     await eventually(() => conversation()?.memberCount === 3);
+    expect(conversation()?.readers).toEqual({ bob: 0, carol: 7 });
     expect(conversation()?.members.map(({ userId }) => userId)).toEqual(["alice", "bob", "carol"]);
     update("member_removed", { userIds: ["bob"], members: [{ ...memberOf("carol"), role: "admin" }] });
     update("member_removed", { userIds: ["bob"] });
@@ -215,6 +216,7 @@ describe("changes of a conversation", () => {
       memberCount: 2,
       members: [{ userId: "alice" }, { userId: "carol", role: "admin" }],
     });
+    expect(conversation()?.readers).toEqual({ carol: 7 });
   });
 
   test("removed while it is open: it is gone, with all that was shown and all that waits", async () => {
