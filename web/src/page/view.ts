@@ -28,7 +28,7 @@ import { isAttentive } from "./attention.ts";
 import type { Banner } from "./connection/ConnectionBanner.tsx";
 import type { Listed } from "./conversations/ConversationItem.tsx";
 import { faceOf, titleOf } from "./conversations/names.ts";
-import type { Actions } from "./members/MembersPanel.tsx";
+import type { Actions } from "./members/actions.ts";
 import type { Quoted, Spoken } from "./messages/rows.ts";
 import type { Session } from "./signin/session.ts";
 import { texts } from "./texts/index.ts";

@@ -4,7 +4,7 @@ import { Button } from "../parts/buttons.tsx";
 import { Dialog } from "../parts/Dialog.tsx";
 import { texts } from "../texts/index.ts";
 import { reasonOf } from "../texts/reason.ts";
-import type { Actions } from "./MembersPanel.tsx";
+import type { Actions } from "./actions.ts";
 
 const words = texts.members;
 

@@ -11,25 +11,13 @@ import { texts } from "../texts/index.ts";
 import { reasonOf } from "../texts/reason.ts";
 import { fullDateOf } from "../time.ts";
 import { AddPeople } from "./AddPeople.tsx";
+import type { Actions } from "./actions.ts";
 import { RenameForm } from "./RenameForm.tsx";
 
 const words = texts.members;
 
 export interface PanelMember extends Person {
   role: Role;
-}
-
-export interface Actions {
-  search: (query: string) => Promise<Person[]>;
-  rename: (name: string) => Promise<void>;
-  add: (userIds: string[]) => Promise<void>;
-  remove: (userId: string) => Promise<void>;
-  leave: () => Promise<void>;
-  setRole: (userId: string, role: Role) => Promise<void>;
-  setPublic: (isPublic: boolean) => Promise<void>;
-  delete: () => Promise<void>;
-  /** The next page of members. */
-  more: () => Promise<void>;
 }
 
 interface Props {
@@ -52,7 +40,7 @@ type Asked =
   | { kind: "delete" };
 
 /** Who is in a conversation, and what may be changed about it. */
-export function MembersPanel(props: Props) {
+export default function MembersPanel(props: Props) {
   const { title, face, conversation, userId, members, memberCount, hasMore, actions, onClose } = props;
   const { type, isPublic } = conversation;
   const [asked, setAsked] = useState<Asked | null>(null);

@@ -2,7 +2,6 @@ import { lazy, useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { may } from "../../lib/index.ts";
 import { Composer } from "../composer/Composer.tsx";
 import { faceOf, titleOf } from "../conversations/names.ts";
-import { MembersPanel } from "../members/MembersPanel.tsx";
 import { useActing } from "../messages/acting.ts";
 import type { Target } from "../messages/jumping.ts";
 import { MessageList } from "../messages/MessageList.tsx";
@@ -27,6 +26,7 @@ import { TypingLine } from "./TypingLine.tsx";
 
 const AuditDialog = lazy(() => import("../audit/AuditDialog.tsx"));
 const LevelDialog = lazy(() => import("../notifications/LevelDialog.tsx"));
+const MembersPanel = lazy(() => import("../members/MembersPanel.tsx"));
 const PinsDialog = lazy(() => import("../pins/PinsDialog.tsx"));
 
 /** Where there is room for the details beside the messages. */
@@ -115,17 +115,19 @@ export function Room(props: Props) {
 
   const panel =
     side === "details" ? (
-      <MembersPanel
-        title={title}
-        face={face}
-        conversation={conversation}
-        userId={userId}
-        members={room.members}
-        memberCount={conversation.memberCount}
-        hasMore={room.hasMoreMembers}
-        actions={actions}
-        onClose={closeSide}
-      />
+      <Fetched onClose={closeSide}>
+        <MembersPanel
+          title={title}
+          face={face}
+          conversation={conversation}
+          userId={userId}
+          members={room.members}
+          memberCount={conversation.memberCount}
+          hasMore={room.hasMoreMembers}
+          actions={actions}
+          onClose={closeSide}
+        />
+      </Fetched>
     ) : (
       side && (
         <ThreadPanel
