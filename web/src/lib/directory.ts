@@ -63,6 +63,7 @@ export function createDirectory(context: Context, { onGone, onBack, onUnread }: 
   let cursor: string | null = null; // of the page after the last one that was loaded
   let archivedCursor: string | null = null;
   const archivedFound = new Set<string>(); // since the first page of them
+  const seen = new Set<string>(); // on this connection, as they were by then
   let refreshing: Promise<void> | null = null;
   let again: ReturnType<typeof setTimeout> | undefined;
   let failures = 0;
@@ -93,6 +94,7 @@ export function createDirectory(context: Context, { onGone, onBack, onUnread }: 
     });
     store.set(withConversations(state, conversations));
     for (const { id } of current) {
+      seen.add(id);
       onBack(id);
       const kept: readonly string[] = conversationOf(state, id) ? FACTS : [];
       if (toldSince(id, asked).some((what) => !kept.includes(what))) members.reloadSoon(id);
@@ -273,6 +275,12 @@ export function createDirectory(context: Context, { onGone, onBack, onUnread }: 
     load(id).catch(() => {});
   }
 
+  /** So far down that nobody has looked yet, it may have got another name, or have been closed, meanwhile. */
+  async function loadUnseen(id: string): Promise<void> {
+    await refreshing;
+    if (!seen.has(id)) loadQuietly(id);
+  }
+
   function lose(id: string, reason: GoneReason): void {
     lost.set(id, ++moment);
     told.delete(id);
@@ -365,8 +373,10 @@ export function createDirectory(context: Context, { onGone, onBack, onUnread }: 
 
   return {
     connected(): void {
+      seen.clear();
       members.connected();
-      void refresh();
+      // One that is on its way was asked for on a connection that has ended.
+      void Promise.resolve(refreshing).then(refresh);
     },
     loadMore,
     load,
@@ -376,6 +386,7 @@ export function createDirectory(context: Context, { onGone, onBack, onUnread }: 
     joined(id: string): void {
       const memberCount = conversationOf(store.get(), id)?.memberCount ?? 0;
       if (memberCount <= READERS_SHOWN_TO) loadQuietly(id);
+      else void loadUnseen(id);
     },
     saw,
     messageChanged,

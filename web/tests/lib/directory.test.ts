@@ -166,6 +166,23 @@ describe("the list", () => {
     expect(gateway.calls.length - count).toBeLessThan(20);
   });
 
+  test("what is open far down is looked at again after a new connection, however many are in it", async () => {
+    const { gateway } = scene;
+    const crowd = range(1, 150).map((at) => `user${at}`);
+    const big = gateway.addRoom("big", ["alice", ...crowd], "channel");
+    gateway.write("big", "alice", "hello").createdAt = later(1000);
+    for (const at of range(1, 60)) {
+      gateway.addRoom(`r${at}`, ["alice"]);
+      gateway.write(`r${at}`, "alice", "hello").createdAt = later(60_000 + at * 1000);
+    }
+    await alice.chat.loadConversation("big");
+    alice.chat.open("big");
+    await eventually(() => alice.room("big")?.status === "joined");
+    peer.cut();
+    big.name = "Renamed";
+    await eventually(() => conversation("big")?.name === "Renamed");
+  });
+
   test("a conversation that was left meanwhile is found missing", async () => {
     alice.chat.open("room");
     await eventually(() => alice.room("room")?.status === "joined");
