@@ -41,6 +41,27 @@ async def test_they_talk(arrive, unique):
     await alice.sees("et bon dimanche")
 
 
+# As on a device that is busy: what follows a change within 16 ms (`web/src/lib/rendering.ts`) is drawn a second later.
+DRAW_LATE = """() => {
+    const real = window.setTimeout;
+    window.setTimeout = (act, delay, ...more) => real(act, delay === 16 ? 1000 : delay, ...more);
+}"""
+
+
+async def test_what_one_says_is_looked_at_also_where_it_is_stored_before_it_is_drawn(arrive, unique):
+    alice, bob, _ = await two_in_a_group(arrive, unique)
+    for number in range(40):
+        await bob.write(f"m{number} ")
+    await alice.sees("m39 ")
+    for text in ("said from above", "said again"):
+        await alice.log.evaluate("log => log.scrollTo(0, 0)")
+        await expect(alice.message("m0 ")).to_be_in_viewport()
+        await alice.write(text)
+        await alice.sees_sent(text)
+        await expect(alice.message(text)).to_be_in_viewport()
+        await alice.page.evaluate(DRAW_LATE)
+
+
 async def test_who_is_typing_is_seen_and_passes(arrive, unique):
     alice, bob, _ = await two_in_a_group(arrive, unique)
     await bob.composer.press_sequentially("hm")

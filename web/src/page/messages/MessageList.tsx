@@ -32,6 +32,8 @@ interface Props {
   startsElsewhere: boolean;
   /** The messages above this seq are new; null where none is. */
   newAfter: number | null;
+  /** How often one has said something here. */
+  said: number;
   /** Stands under the message with this key. */
   below: { key: string; content: ReactNode } | null;
   /** The messages up to this one have come into sight. */
@@ -44,11 +46,11 @@ interface Props {
 export function MessageList(props: Props) {
   const { label, rows, userId, acts, hasOlder, loadOlder, newAfter, below, onSeen, onRetry, onDiscard } =
     props;
-  const { hasNewer, loadNewer, onLive, target, startsElsewhere } = props;
+  const { hasNewer, loadNewer, onLive, target, startsElsewhere, said } = props;
   const scroller = useRef<HTMLDivElement>(null);
   const list = useRef<VirtualizerHandle>(null);
   const isPrepended = usePrepended(rows);
-  const end = useEnd(scroller, rows, hasNewer);
+  const end = useEnd(scroller, rows, hasNewer, said);
   const { isAtEnd, leave } = end;
   useStartAtNew(scroller, list, rows, leave, startsElsewhere);
   const marked = useTarget(list, rows, target, leave);

@@ -27,6 +27,7 @@ export function useActing(room: RoomView, userId: string, where: Where) {
   const { messages, replyTo, jump = null, openThread = null, fail } = where;
   const [composing, setComposing] = useState<Composing | null>(null);
   const endComposing = useCallback(() => setComposing(null), []);
+  const [said, setSaid] = useState(0); // messages that were sent from here
   const nameOf = useNames(members, messages);
   const mayMentionAll = may("mention_all", { type, role, closedAt });
   const people = useMemo<People>(
@@ -71,6 +72,7 @@ export function useActing(room: RoomView, userId: string, where: Where) {
         return;
       }
       const target = about?.id ?? replyTo;
+      setSaid((count) => count + 1);
       actions.send(content, {
         ...(target !== undefined && { replyTo: target }),
         ...(mentions.length > 0 && { mentions }),
@@ -83,7 +85,7 @@ export function useActing(room: RoomView, userId: string, where: Where) {
     const last = messages.findLast((one) => one.senderId === userId && one.id !== null && !one.isDeleted);
     if (last) setComposing({ kind: "edit", message: last });
   }, [messages, userId]);
-  return { acts, people, composing, endComposing, send, editLast };
+  return { acts, people, composing, endComposing, send, said, editLast };
 }
 
 interface Named {

@@ -24,7 +24,7 @@ export function usePrepended(rows: Row[]): boolean {
  * Whoever is at the end stays there; whoever is not is told how many came meanwhile. The end of an excerpt, which
  * `hasNewer`, is none.
  */
-export function useEnd(scroller: Scroller, rows: Row[], hasNewer: boolean) {
+export function useEnd(scroller: Scroller, rows: Row[], hasNewer: boolean, said: number) {
   const isAtEnd = useRef(true);
   const lastTop = useRef(0);
   const [leftAt, setLeftAt] = useState<string | null>(null); // the last message in sight when the end was left
@@ -56,12 +56,10 @@ export function useEnd(scroller: Scroller, rows: Row[], hasNewer: boolean) {
     }
   }, [scroller, lastKey, hasNewer]);
 
-  // What one says oneself is always looked at.
-  const isMine = last?.message.seq === null;
-  // biome-ignore lint/correctness/useExhaustiveDependencies: once for each message of one's own
+  // What one says oneself is always looked at. It may be stored before it is drawn, so the rows do not tell.
   useLayoutEffect(() => {
-    if (isMine) toEnd();
-  }, [lastKey]);
+    if (said > 0) toEnd();
+  }, [said, toEnd]);
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: the rows are the reason
   useLayoutEffect(() => {

@@ -68,7 +68,7 @@ export function Room(props: Props) {
   const { target, startsElsewhere, goTo } = useJump(jump, onJumped, actions.openAt, setFailure);
   const jumpTo = useCallback((seq: number) => goTo({ seq }), [goTo]);
   const openThread = useCallback((thread: string) => setSide({ thread }), []);
-  const { acts, people, composing, endComposing, send, editLast } = useActing(room, userId, {
+  const { acts, people, composing, endComposing, send, said, editLast } = useActing(room, userId, {
     messages: shown,
     jump: jumpTo,
     openThread,
@@ -175,6 +175,7 @@ export function Room(props: Props) {
           target={target}
           startsElsewhere={startsElsewhere}
           newAfter={newAfter}
+          said={said}
           below={below}
           onSeen={actions.seen}
           onRetry={actions.retry}
