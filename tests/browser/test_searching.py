@@ -7,7 +7,9 @@ import pytest
 from playwright.async_api import Locator, expect
 
 from tests.browser.person import Person
+from tests.browser.test_changing import act
 from tests.browser.test_talking import two_in_a_group
+from tests.browser.test_threads import thread
 from tests.support.chat_client import Rest
 
 pytestmark = pytest.mark.e2e
@@ -67,6 +69,17 @@ async def test_what_was_found_is_shown_in_its_place_and_leads_on_in_both_directi
         await bob.send(room["id"], "said meanwhile")
         await expect(found).to_be_in_viewport()
         await expect(alice.message("said meanwhile")).to_have_count(0)
+
+        # Nor does what one says oneself, where the thread that shows it is open.
+        await act(alice, "Brücke", "Reply in thread")
+        await expect(thread(alice)).to_contain_text("0 replies")
+        await act(alice, "Brücke", "Reply")
+        await alice.write("that one")
+        await expect(thread(alice)).to_contain_text("that one")
+        await expect(thread(alice)).to_contain_text("1 reply")
+        await expect(alice.message("m121 ")).to_be_in_viewport()
+        await alice.page.get_by_role("button", name="Search in this conversation").click()
+        await look_for(alice, f"brucke {unique}")
 
         # Down to the live end, message by message, without a hole.
         seen: set[int] = set()

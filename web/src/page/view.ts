@@ -158,7 +158,8 @@ export interface RoomActions extends Actions {
   seen: (seq: number) => void;
   /** Who has read a message. */
   loadReaders: (messageId: string) => Promise<Person[]>;
-  send: (content: string, options: SendOptions) => void;
+  /** Returns whether it will be seen at the end of the conversation, and not only in a thread beside an excerpt. */
+  send: (content: string, options: SendOptions) => boolean;
   edit: (messageId: string, content: string, options: EditOptions) => void;
   openThread: (messageId: string) => () => void;
   deleteMessage: (messageId: string) => void;
@@ -262,6 +263,7 @@ function actionsOf(chat: Chat, id: string): RoomActions {
       // To where one's own words appear; a thread that is open shows them itself.
       if (replyTo === undefined || !threads[replyTo]) chat.backToLive(id);
       chat.send(id, content, options);
+      return !chat.getSnapshot().rooms[id]?.excerpt;
     },
     edit: (messageId, content, options) => chat.editMessage(id, messageId, content, options),
     openThread: (messageId) => chat.openThread(id, messageId),

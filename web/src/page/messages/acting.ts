@@ -27,7 +27,7 @@ export function useActing(room: RoomView, userId: string, where: Where) {
   const { messages, replyTo, jump = null, openThread = null, fail } = where;
   const [composing, setComposing] = useState<Composing | null>(null);
   const endComposing = useCallback(() => setComposing(null), []);
-  const [said, setSaid] = useState(0); // messages that were sent from here
+  const [said, setSaid] = useState(0); // messages that were sent from here and are seen at the end
   const nameOf = useNames(members, messages);
   const mayMentionAll = may("mention_all", { type, role, closedAt });
   const people = useMemo<People>(
@@ -72,12 +72,12 @@ export function useActing(room: RoomView, userId: string, where: Where) {
         return;
       }
       const target = about?.id ?? replyTo;
-      setSaid((count) => count + 1);
-      actions.send(content, {
+      const isAtEnd = actions.send(content, {
         ...(target !== undefined && { replyTo: target }),
         ...(mentions.length > 0 && { mentions }),
         ...(mentionAll && { mentionAll }),
       });
+      if (isAtEnd) setSaid((count) => count + 1);
     },
     [actions, composing, replyTo, nameOf],
   );
