@@ -189,8 +189,7 @@ async def _each(
 async def _letters(limit: int | None = None) -> AsyncIterator[tuple[list[Letter], AbstractChannel]]:
     """The dead letters that are there now, oldest first; those that are not acknowledged go back in the end."""
     settings = load(ServiceSettings)
-    connection = await aio_pika.connect(settings.amqp_url)
-    async with connection:
+    async with await rabbitmq.connect(settings.amqp_url) as connection:
         channel = await connection.channel(on_return_raises=True)
         declared = settings.topology.dead_letters
         queue = await channel.declare_queue(declared.name, durable=True, arguments=declared.arguments)

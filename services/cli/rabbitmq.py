@@ -2,6 +2,7 @@
 
 import aio_pika
 from aio_pika.abc import AbstractConnection
+from aio_pika.connection import make_url
 from aio_pika.exceptions import ChannelNotFoundEntity, PublishError
 
 from contracts.topology import Exchange, Topology
@@ -18,7 +19,14 @@ class Misfit(Exception):
 
 async def connect(url: str) -> AbstractConnection:
     """Raises OSError or AMQPConnectionError, also where nobody ever answers."""
-    return await aio_pika.connect(url, timeout=TIMEOUT)
+    connection = aio_pika.Connection(make_url(url))
+    try:
+        await connection.connect(timeout=TIMEOUT)
+    except BaseException:
+        # Or it would want to close itself where the garbage collector finds it, perhaps in a thread without a loop.
+        await connection.close()
+        raise
+    return connection
 
 
 async def held_by(connection: AbstractConnection, queue: str) -> tuple[int, int] | None:

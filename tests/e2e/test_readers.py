@@ -18,6 +18,7 @@ from aio_pika.exceptions import AMQPError
 from contracts.topology import Topology
 from deploy.local import install
 from deploy.local.rabbitmq import RabbitMQ
+from services.cli import rabbitmq
 from tests.support.eventually import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
@@ -201,7 +202,7 @@ async def test_its_password_can_be_changed_and_nobody_elses(node: RabbitMQ, url:
     again, _ = await palabre(node, "topology", "--reader", "analytics", "--management", admin(node))
     assert again != url
     with pytest.raises(AMQPError):
-        await aio_pika.connect(url)
+        await rabbitmq.connect(url)
     await (await aio_pika.connect(again)).close()
     _, said = await palabre(node, "topology", "--reader", "guest", "--management", admin(node), code=1)
     assert "who is no integrator" in said
