@@ -12,6 +12,12 @@ from tests.browser.test_reading import PHONE, conversation_of, listed
 pytestmark = pytest.mark.e2e
 SOON = 20_000  # a change is told within two seconds; being gone, after ten more
 
+CHOOSE_TWICE = """() => ["busy", "online"].map((value) => {
+    const choice = document.querySelector(`input[name=presence][value=${value}]`);
+    choice.click();
+    return choice.checked;
+})"""
+
 
 def header(person: Person) -> Locator:
     """Above the messages."""
@@ -63,6 +69,7 @@ async def test_a_friend_comes_goes_and_chooses(arrive: Arrive, unique: str) -> N
     await expect(alice.page.get_by_role("radio", name=re.compile("^Online"))).to_be_checked()
     await alice.shot("presence-menu")
     await alice.check_accessibility()
+    assert await alice.page.evaluate(CHOOSE_TWICE) == [True, True]  # each is shown at once
 
     await phone.context.close()
     await expect(header(bob)).to_contain_text("Online")

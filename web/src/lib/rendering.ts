@@ -12,7 +12,11 @@ const PAUSE = 16;
 
 const subscriptions = new WeakMap<Chat, Chat["subscribe"]>();
 
-/** `chat.subscribe` for what is rendered: a change is told at once, those that follow it closely once for all. */
+/**
+ * `chat.subscribe` for what is rendered: a change is told at once, those that follow it closely once for all. What
+ * somebody does is always told at once: React puts a box that they check back to what it rendered last as soon as the
+ * event is over.
+ */
 export function renderingOf(chat: Chat): Chat["subscribe"] {
   const subscribe = subscriptions.get(chat) ?? gathered(chat.subscribe);
   subscriptions.set(chat, subscribe);
@@ -27,10 +31,11 @@ function gathered(subscribe: Chat["subscribe"]): Chat["subscribe"] {
 
   function changed(): void {
     isChanged = true;
-    if (pause === undefined) tell();
+    if (pause === undefined || isActing()) tell();
   }
 
   function tell(): void {
+    clearTimeout(pause);
     pause = undefined;
     if (!isChanged) return;
     isChanged = false;
@@ -51,4 +56,9 @@ function gathered(subscribe: Chat["subscribe"]): Chat["subscribe"] {
       isChanged = false;
     };
   };
+}
+
+/** While a click, a key or the like is handled; React's own way to know it. */
+function isActing(): boolean {
+  return typeof UIEvent !== "undefined" && globalThis.event instanceof UIEvent;
 }

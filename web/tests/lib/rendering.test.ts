@@ -8,6 +8,7 @@ beforeEach(() => {
 });
 afterEach(() => {
   vi.useRealTimers();
+  vi.unstubAllGlobals();
 });
 
 function follow() {
@@ -35,6 +36,24 @@ test("a change is heard of at once, and a burst once at its beginning and once a
   expect(heard).toEqual([1, 100, 101, 102]);
   vi.runAllTimers();
   expect(heard).toHaveLength(4);
+});
+
+test("what somebody does is heard of at once, and what follows it as part of a burst", () => {
+  class UIEvent {}
+  vi.stubGlobal("UIEvent", UIEvent);
+  const { store, heard, listen } = follow();
+  listen();
+  store.set(1);
+  vi.stubGlobal("event", new UIEvent());
+  store.set(2);
+  store.set(3);
+  expect(heard).toEqual([1, 2, 3]);
+  vi.stubGlobal("event", {}); // a frame comes
+  store.set(4);
+  store.set(5);
+  expect(heard).toEqual([1, 2, 3]);
+  vi.runAllTimers();
+  expect(heard).toEqual([1, 2, 3, 5]);
 });
 
 test("all listeners hear of the same change together, and whoever has gone of none", () => {
