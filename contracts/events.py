@@ -97,7 +97,10 @@ class ConversationUpdated(CloudEvent):
 
 
 class ReadUpdated(CloudEvent):
-    """Routing key `read.updated.<conversationId>`; id `<conversationId>:<userId>:<seq>`."""
+    """Routing key `read.updated.<conversationId>`; id `<conversationId>:<userId>:<seq>`.
+
+    Where that has more than 255 bytes, `sha256:` and the SHA-256 of the user id, in hexadecimal, stand for the user id.
+    """
 
     type: Literal["chat.read.updated.v1"] = "chat.read.updated.v1"
     dataschema: str = "urn:palabre:schema:read.updated:v1"

@@ -4,6 +4,8 @@ import json
 from hashlib import sha256
 from zlib import crc32
 
+SHORT_STRING = 255  # bytes of an AMQP message's id, or of its routing key
+
 
 def partition_of(key: str, partitions: int) -> int:
     """The partition that handles all commands of a conversation (or, for a profile, of a user)."""
@@ -26,8 +28,16 @@ def change_event_id(conversation_id: str, change_seq: int) -> str:
 
 
 def read_event_id(conversation_id: str, user_id: str, seq: int) -> str:
-    """Consumers drop a `read.updated` that they have had by this id alone."""
-    return f"{conversation_id}:{user_id}:{seq}"
+    """Consumers drop a `read.updated` that they have had by this id alone.
+
+    It is the AMQP message's id too, so it has to fit there: ids of conversations are short, since we make them, but those
+    of people are whatever a token says.
+    """
+    event_id = f"{conversation_id}:{user_id}:{seq}"
+    if len(event_id.encode()) <= SHORT_STRING:
+        return event_id
+    # Longer than any id of a person: nobody can have one that is taken for it.
+    return f"{conversation_id}:sha256:{sha256(user_id.encode()).hexdigest()}:{seq}"
 
 
 def webhook_delivery_id(webhook_id: str, event_id: str) -> str:

@@ -7,6 +7,7 @@ import pytest
 from contracts import fanout, limits
 from contracts.commands import MarkRead, RemoveMember
 from contracts.errors import ErrorCode
+from contracts.ids import read_event_id
 from services.mongo import Database
 from services.persister.settings import Settings
 from tests.support.builders import expired, make_command, make_message, store_conversation
@@ -82,6 +83,20 @@ async def test_only_members_and_only_in_time(settings: Settings, database: Datab
     refused = ErrorCode.NOT_A_MEMBER
     assert codes == [ErrorCode.TIMEOUT, refused, refused, None, refused]
     assert told(tap, conversation) == []
+
+
+async def test_a_name_too_long_for_an_id_stops_nobody(settings: Settings, database: Database, tap: Tap) -> None:
+    user = "𐀀" * limits.ID_LENGTH  # of four bytes each
+    conversation = await store_conversation(database, {**TWO, user: "member"})
+    async with Persister(settings, database) as persister:
+        await tap.publish(make_message(conversation))
+        await tap.publish(mark(conversation, 1, user))
+        await tap.publish(mark(conversation, 1))
+        await persister.acknowledged(3)
+        await tap.all_handled()
+    marks = [event for event in tap.events if event["type"] == "chat.read.updated.v1"]
+    assert [event["data"]["userId"] for event in marks] == [user, "bob"]
+    assert marks[0]["id"] == read_event_id(conversation, user, 1)
 
 
 async def test_in_a_crowd_only_the_reader_is_told(settings: Settings, database: Database, tap: Tap) -> None:
