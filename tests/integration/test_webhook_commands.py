@@ -19,7 +19,7 @@ from contracts.webhooks import (
 from services.mongo import Database
 from services.notifier.settings import Settings
 from services.persister.settings import Settings as Environment
-from tests.support.builders import store_conversation
+from tests.support.builders import expired, store_conversation
 from tests.support.tap import Tap
 from tests.support.webhooks import SECRET, Webhooks, asked, hook, webhook_settings
 
@@ -135,6 +135,46 @@ async def test_there_are_so_many_and_what_comes_again_makes_no_other(
         assert await code(webhooks, create(await store_conversation(database, PEOPLE))) is None
         await webhooks.ask(asked(DeleteWebhook, webhook_id=made[0].id))
         assert await code(webhooks, create(cid)) is None
+
+
+async def test_what_comes_too_late_is_not_carried_out(webhooks_on: Settings, database: Database, tap: Tap) -> None:
+    cid = await store_conversation(database, PEOPLE)
+    async with Webhooks(webhooks_on, database) as webhooks:
+        hook_id = await webhooks.create(URL, cid)
+        before = await hook(database, hook_id)
+        about: dict[str, Any] = {"webhook_id": hook_id}
+        for command in (
+            create(cid),
+            asked(ChangeWebhook, **about, url="https://elsewhere.example/"),
+            asked(ChangeWebhook, **about, active=False),
+            asked(DeleteWebhook, **about),
+            asked(RotateWebhookSecret, **about, secret="whsec_other", previous_until=now()),
+            asked(PingWebhook, **about),
+            asked(RedeliverWebhook, **about, delivery_id="d"),
+        ):
+            assert await code(webhooks, expired(command)) == ErrorCode.TIMEOUT, command.type
+        assert await hook(database, hook_id) == before
+        assert await database[collections.WEBHOOKS.name].distinct("_id") == [hook_id]
+
+
+async def test_what_was_done_in_time_is_done_when_it_comes_again(
+    webhooks_on: Settings, database: Database, tap: Tap
+) -> None:
+    cid = await store_conversation(database, PEOPLE)
+    made = create(cid)
+    about: dict[str, Any] = {"webhook_id": made.id}
+    commands = [
+        made,
+        asked(ChangeWebhook, **about, url="https://elsewhere.example/", description="Build"),
+        asked(ChangeWebhook, **about, active=False),
+        asked(ChangeWebhook, **about, active=True),
+        asked(RotateWebhookSecret, **about, secret="whsec_other", previous_until=now()),
+        asked(DeleteWebhook, **about),
+    ]
+    async with Webhooks(webhooks_on, database) as webhooks:
+        for command in commands:
+            await webhooks.ask(command)
+            await webhooks.ask(expired(command))
 
 
 async def test_who_has_read_is_not_for_conversations(webhooks_on: Settings, database: Database, tap: Tap) -> None:

@@ -24,7 +24,7 @@ from contracts.webhooks import (
 )
 from services.amqp import Broker
 from services.mongo import Database
-from services.notifier import waiting
+from services.notifier import timely, waiting
 from services.notifier.settings import Settings
 from services.notifier.webhook import store
 
@@ -41,7 +41,10 @@ class WebhookCommands:
 
     @property
     def handlers(self) -> Mapping[str, Callable[[Database, Any], Awaitable[None]]]:
-        """By type of command. Each raises Refusal for what may not be; carried out again, it changes nothing."""
+        """By type of command. Each raises Refusal for what may not be; carried out again, it changes nothing.
+
+        One that comes too late is refused, unless what is stored shows that it was carried out already.
+        """
         return {
             "notifier.create_webhook": self.create,
             "notifier.change_webhook": self.change,
@@ -61,6 +64,8 @@ class WebhookCommands:
         elif not command.administrator:
             raise Refusal(ErrorCode.FORBIDDEN, "Only administrators make webhooks of all conversations.")
         hooks = database[collections.WEBHOOKS.name]
+        if await hooks.find_one({"_id": command.id}, {"_id": 1}) is None:
+            timely.check(command)  # else whoever asks again has more of them, whose secrets nobody has seen
         others = {
             "conversationId": command.conversation_id,
             "deletedBy": {"$exists": False},
@@ -87,12 +92,16 @@ class WebhookCommands:
             changes["$unset"] = {"pauseReason": "", "pausedAt": ""}
         elif command.active is False and hook["active"]:
             changes["$set"] |= {"active": False, "pauseReason": "by_hand", "pausedAt": now()}
+        if any(hook.get(name) != value for name, value in changes["$set"].items()):
+            timely.check(command)
         if changes["$set"]:
             await database[collections.WEBHOOKS.name].update_one({"_id": command.webhook_id}, changes)
 
     async def delete(self, database: Database, command: DeleteWebhook) -> None:
         """Forget it and its log. Of the webhook itself a note stays for a while, by which we know this command again."""
-        await _hook(database, command)
+        hook = await _hook(database, command)
+        if "deletedBy" not in hook:
+            timely.check(command)
         await database[collections.WEBHOOKS.name].update_one(
             {"_id": command.webhook_id},
             {
@@ -110,6 +119,7 @@ class WebhookCommands:
         secrets = hook["secrets"]
         if secrets[0]["value"] == command.secret:
             return
+        timely.check(command)
         moment = now()
         before = [{"value": s["value"], "until": _earlier(s["until"], command.previous_until)} for s in secrets]
         living = [{"value": command.secret, "until": None}, *(s for s in before if s["until"] > moment)]
@@ -119,6 +129,7 @@ class WebhookCommands:
 
     async def ping(self, database: Database, command: PingWebhook) -> None:
         """Call it once, also while it is paused."""
+        timely.check(command)
         hook = await _hook(database, command)
         moment = now()
         event = {
@@ -145,6 +156,7 @@ class WebhookCommands:
 
     async def redeliver(self, database: Database, command: RedeliverWebhook) -> None:
         """Deliver it again from the beginning, also what was delivered."""
+        timely.check(command)
         await _hook(database, command)
         found = await database[collections.WEBHOOK_DELIVERIES.name].find_one(
             {"_id": command.delivery_id, "webhookId": command.webhook_id}
