@@ -136,9 +136,9 @@ def _retry_after(headers: Iterable[tuple[bytes, bytes]]) -> float:
         return float(text) if len(text) < 8 else 0.0
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+        seconds = (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
+    except (ValueError, OverflowError):
         return 0.0
-    seconds = (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
     return seconds if 0 < seconds < 10_000_000 else 0.0
 
 

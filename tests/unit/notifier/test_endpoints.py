@@ -175,6 +175,8 @@ async def test_an_endpoint_says_when_to_come_back(ours: Endpoints, receiver: Rec
     assert 3500 < (await call(ours, receiver, status(429, Retry_After=in_a_while))).retry_after <= 3600
     assert (await call(ours, receiver, status(429, Retry_After=long_ago))).retry_after == 0
     assert (await call(ours, receiver, status(429, Retry_After="9" * 30))).retry_after == 0
+    for hostile in ("Mon, 01 Jan 2024 00:00:00 +99999999999999999999", f"Mon, 01 Jan {'9' * 20} 00:00:00 GMT"):
+        assert (await call(ours, receiver, status(429, Retry_After=hostile))).retry_after == 0
 
 
 async def test_nobody_there(ours: Endpoints, receiver: Receiver) -> None:
