@@ -123,6 +123,37 @@ async def test_the_operator_says_who_makes_them(
     assert made == (expected is None)
 
 
+@pytest.mark.parametrize("mode", ["off", "administrators"])
+async def test_who_may_make_none_may_only_end_them(
+    settings: Environment, database: Database, tap: Tap, mode: str
+) -> None:
+    cid = await store_conversation(database, PEOPLE)
+    async with Webhooks(webhook_settings(settings), database) as webhooks:
+        hook_id = await webhooks.create(URL, cid)
+        before = await hook(database, hook_id)
+    about: dict[str, Any] = {"webhook_id": hook_id}
+    pause = asked(ChangeWebhook, **about, active=False)
+    changes = [
+        asked(ChangeWebhook, **about, url="https://elsewhere.example/"),
+        asked(ChangeWebhook, **about, url="https://elsewhere.example/", active=False),
+        asked(ChangeWebhook, **about, events=["chat.message.created.v1"]),
+        asked(ChangeWebhook, **about, description="Mine"),
+        asked(ChangeWebhook, **about, active=True),
+        asked(RotateWebhookSecret, **about, secret="whsec_other", previous_until=now()),
+    ]
+    async with Webhooks(webhook_settings(settings, webhooks=mode), database) as webhooks:
+        for command in changes:
+            assert await code(webhooks, command) == ErrorCode.FORBIDDEN, command
+        assert await hook(database, hook_id) == before
+        await webhooks.ask(pause)
+        assert not (await hook(database, hook_id))["active"]
+        for command in changes:
+            allowed = command.model_copy(update={"administrator": True})
+            assert await code(webhooks, allowed) == (ErrorCode.FORBIDDEN if mode == "off" else None), command
+        await webhooks.ask(asked(DeleteWebhook, **about))
+    assert "deletedBy" in await hook(database, hook_id)
+
+
 async def test_there_are_so_many_and_what_comes_again_makes_no_other(
     webhooks_on: Settings, database: Database, tap: Tap
 ) -> None:

@@ -84,10 +84,11 @@ class WebhookCommands:
             raise Refusal(ErrorCode.FORBIDDEN, "Who has read is told to webhooks of all conversations only.")
         fields: Document = {"url": command.url, "events": command.events, "description": command.description}
         changes: Document = {"$set": {name: value for name, value in fields.items() if value is not None}}
+        if changes["$set"] or command.active:  # anybody who leads may pause it
+            self._check_allowed(command)
         if command.url is not None:
             changes["$set"]["ownerId"] = command.actor.user_id
         if command.active:
-            self._check_allowed(command)
             changes["$set"] |= {"active": True, "ownerId": command.actor.user_id}
             changes["$unset"] = {"pauseReason": "", "pausedAt": ""}
         elif command.active is False and hook["active"]:
@@ -116,6 +117,7 @@ class WebhookCommands:
     async def rotate_secret(self, database: Database, command: RotateWebhookSecret) -> None:
         """Sign with a new one too; with those before it no longer than was asked for."""
         hook = await _hook(database, command)
+        self._check_allowed(command)
         secrets = hook["secrets"]
         if secrets[0]["value"] == command.secret:
             return
@@ -178,7 +180,7 @@ class WebhookCommands:
         await self._broker.publish(waiting.at_once(self._broker.topology, "webhook", job.pack(event)))
 
     def _check_allowed(self, command: WebhookCommand) -> None:
-        """Raises Refusal FORBIDDEN."""
+        """Who may make one may also say where it goes, and have its secret. Raises Refusal FORBIDDEN."""
         if self._settings.webhooks == "off":
             raise Refusal(ErrorCode.FORBIDDEN, "Webhooks are switched off here.")
         if self._settings.webhooks == "administrators" and not command.administrator:
