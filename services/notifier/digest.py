@@ -1,8 +1,9 @@
 """What somebody has not read and no mail has told them of: mentions, and what was written to them alone.
 
 The ledger, `digests`, has one document for each person and conversation: up to which message something may be worth a mail
-(`wantedSeq`), and up to which a mail has told of it (`mailedSeq`). What is in a mail is read when it is written, so that it
-is what is unread then. A mail on its way is noted with its person (`emails`, `sending`) before it is handed over:
+(`wantedSeq`), and up to which a mail has told of it, or none needs to (`mailedSeq`). What is in a mail is read when it is
+written, so that it is what is unread then. A mail on its way is noted with its person (`emails`, `sending`) before it is
+handed over:
 
     prepared   it has an id, and bounds; it may be sent, also again
     handing    the mail server is about to take it, or has: nobody can tell, so it counts as sent
@@ -13,7 +14,7 @@ So nobody gets two mails for the same messages. One is lost only where we die, o
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import uuid_utils
 from pymongo import UpdateOne
@@ -25,7 +26,7 @@ from services.mongo import Database
 from services.notifier.letter import Line, Part
 
 SHOWN = 10  # messages of one conversation
-CONVERSATIONS = 20  # in one mail
+CONVERSATIONS = 20  # in one mail; those that were noted first, the others in the next
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,14 @@ class Sending:
 
     id: str
     bounds: Mapping[str, int]
+
+
+class Unread(NamedTuple):
+    """What a mail is to say: its parts, for each of these how far it goes, and whether there is more for another one."""
+
+    parts: list[Part]
+    bounds: dict[str, int]
+    more: bool
 
 
 class Digests:
@@ -66,24 +75,24 @@ class Digests:
             await self.finish(user_id, _sending(sending))
         return person
 
-    async def prepare(self, user_id: str) -> tuple[Sending, list[Part]] | None:
+    async def prepare(self, user_id: str) -> tuple[Sending, Unread] | None:
         """What a mail is to say now, noted under an id; None where there is nothing. One that was prepared goes on."""
         person = await self._emails.find_one({"_id": user_id}) or {}
         if (noted := person.get("sending")) is not None:
             sending = _sending(noted)
-            parts, _ = await self._unread(user_id, sending.bounds)
-            if parts:
-                return sending, parts
+            unread = await self._unread(user_id, sending.bounds)
+            if unread.parts:
+                return sending, unread
             await self.drop(user_id, sending)  # all of it was read meanwhile
-        parts, bounds = await self._unread(user_id, None)
-        if not parts:
+        unread = await self._unread(user_id, None)
+        if not unread.parts:
             return None
-        sending = Sending(uuid_utils.uuid7().hex, bounds)
-        noted = {"id": sending.id, "state": "prepared", "bounds": [list(bound) for bound in bounds.items()]}
+        sending = Sending(uuid_utils.uuid7().hex, unread.bounds)
+        noted = {"id": sending.id, "state": "prepared", "bounds": [list(bound) for bound in unread.bounds.items()]}
         claimed = await self._emails.update_one(
             {"_id": user_id, "sending": {"$exists": False}}, {"$set": {"sending": noted}}
         )
-        return (sending, parts) if claimed.modified_count else None  # else another notifier has
+        return (sending, unread) if claimed.modified_count else None  # else another notifier has
 
     async def hand_over(self, user_id: str, sending: Sending) -> bool:
         """The mail server is about to get it. Returns False where somebody else is doing so, or has."""
@@ -101,12 +110,7 @@ class Digests:
 
     async def finish(self, user_id: str, sending: Sending) -> None:
         """No other mail tells of these. In this order, so that it is done again after a crash in between."""
-        await self._digests.bulk_write(
-            [
-                UpdateOne({"userId": user_id, "conversationId": conversation}, {"$max": {"mailedSeq": seq}})
-                for conversation, seq in sending.bounds.items()
-            ]
-        )
+        await self._advance(user_id, sending.bounds)
         await self.drop(user_id, sending)
 
     async def drop(self, user_id: str, sending: Sending) -> None:
@@ -119,21 +123,37 @@ class Digests:
             {"_id": user_id, "address": address}, {"$set": {"digest": False, "refusedAt": now()}}
         )
 
-    async def _unread(self, user_id: str, bounds: Mapping[str, int] | None) -> tuple[list[Part], dict[str, int]]:
+    async def _unread(self, user_id: str, bounds: Mapping[str, int] | None) -> Unread:
         """What is unread now, of what is noted (within these bounds, if there are), and how far it goes."""
         noted = {"userId": user_id, "$expr": {"$gt": ["$wantedSeq", {"$ifNull": ["$mailedSeq", 0]}]}}
         parts: list[Part] = []
         reached: dict[str, int] = {}
-        async for document in self._digests.find(noted):
+        over: dict[str, int] = {}
+        more = False
+        async for document in self._digests.find(noted, sort=[("_id", 1)]):
             conversation = document["conversationId"]
             last = document["wantedSeq"] if bounds is None else bounds.get(conversation, 0)
             if len(parts) == CONVERSATIONS or not last:
-                continue  # in the next mail
+                more = True
+                continue
             part = await self._part(user_id, conversation, document.get("mailedSeq", 0), last)
-            if part is not None:
+            if part is None:
+                over[conversation] = last
+            else:
                 parts.append(part)
                 reached[conversation] = last
-        return parts, reached
+        await self._advance(user_id, over)  # else it would be looked at again for ever
+        return Unread(parts, reached, more)
+
+    async def _advance(self, user_id: str, bounds: Mapping[str, int]) -> None:
+        """No mail tells of these any more."""
+        if bounds:
+            await self._digests.bulk_write(
+                [
+                    UpdateOne({"userId": user_id, "conversationId": conversation}, {"$max": {"mailedSeq": seq}})
+                    for conversation, seq in bounds.items()
+                ]
+            )
 
     async def _part(self, user_id: str, conversation_id: str, mailed: int, last: int) -> Part | None:
         pair = {"conversationId": conversation_id, "userId": user_id}

@@ -78,7 +78,7 @@ class Email:
         if person is None or prepared is None:
             metrics.MAILED.labels("nothing").inc()
             return
-        sending, parts = prepared
+        sending, unread = prepared
         secret = self._settings.email_secret
         assert secret is not None
         message = letter.write(
@@ -86,7 +86,7 @@ class Email:
             sending.id,
             person["address"],
             person["language"],
-            parts,
+            unread.parts,
             email.sign(secret.get_secret_value(), user),
             now(),
         )
@@ -99,6 +99,8 @@ class Email:
             await self._later(EmailDue(user_id=user, not_before=now() + wait, number=due.number + 1))
         elif outcome != "nothing":
             await self._digests.finish(user, sending)
+            if unread.more:
+                await self._later(EmailDue(user_id=user, not_before=now()))
 
     async def _send(self, user: str, address: str, sending: Sending, message: EmailMessage) -> Outcome:
         """Hand it to the mail server. What may have been taken counts as sent."""

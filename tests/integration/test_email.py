@@ -17,7 +17,7 @@ from contracts.email import EmailSettings, EndEmails, StoreEmail
 from contracts.notifying import Delivery
 from contracts.shape import now
 from services.mongo import Database, create_collections
-from services.notifier import email, mailboxes
+from services.notifier import digest, email, mailboxes
 from services.notifier.settings import Settings
 from services.persister.settings import Settings as Environment
 from tests.support.builders import make_command, new_id, store_conversation
@@ -208,6 +208,44 @@ async def test_what_was_read_meanwhile_is_not_mailed(
         await direct.read()
         await mailer.handled(5)
     assert len(server.mails) == 1
+
+
+async def test_what_has_no_room_in_a_mail_is_in_the_next(
+    notifier_settings: Settings, database: Database, server: MailServer
+) -> None:
+    members = {"alice": "admin", "bob": "member"}
+    names = [f"Room {number:02}" for number in range(2 * digest.CONVERSATIONS + 1)]
+    rooms = [Room(database, await store_conversation(database, members, name=name), name) for name in names]
+    async with Mailer(notifier_settings, database) as mailer:
+        for number, room in enumerate(rooms, 1):
+            await mailer.deliver(last := await room.said("@all", mentionAll=True))
+            await mailer.handled(number)
+        await wants(database, "bob")
+        await mailer.deliver(last)  # nothing new: from now on a mail is due
+        mails = await server.received(3)
+        await mailer.handled(len(rooms) + 4)
+    told = [re.findall(r"Room \d+", text(mail)) for mail in mails]
+    assert [len(some) for some in told] == [digest.CONVERSATIONS, digest.CONVERSATIONS, 1]
+    assert [name for some in told for name in some] == names, "first those that were noted first"
+
+
+async def test_what_was_read_is_not_looked_at_again(
+    notifier_settings: Settings, database: Database, server: MailServer, team: Room, direct: Room
+) -> None:
+    async with mailing(notifier_settings, database) as mailer:
+        told = [await team.said("read", mentions=["bob"]), await direct.said("unread")]
+        await team.read()
+        for number, one in enumerate(told, 1):  # so that the second finds that a mail is due
+            await mailer.deliver(one)
+            await mailer.handled(number)
+        await server.received(1)
+        await mailer.handled(3)
+        left = {"userId": "bob", "$expr": {"$gt": ["$wantedSeq", {"$ifNull": ["$mailedSeq", 0]}]}}
+        assert await database.digests.count_documents({}) == 2
+        assert await database.digests.count_documents(left) == 0
+        await mailer.deliver(await team.said("and on", mentions=["bob"]))
+        _, mail = await server.received(2)
+    assert "and on" in text(mail)
 
 
 async def test_nobody_is_mailed_who_did_not_ask_or_was_left_out(
