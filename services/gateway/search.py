@@ -23,6 +23,7 @@ Document = dict[str, Any]
 ALWAYS = datetime.max.replace(tzinfo=UTC)
 AT_ONCE = 16  # blocks that one read looks into
 PATIENCE_MS = 2000  # of one read
+LETTERS = 32  # of a word that MongoDB looks for: with all their accents, those of a longer one would be too much for it
 
 
 class Place(NamedTuple):
@@ -155,7 +156,7 @@ def words_searched(text: str) -> list[str]:
 
 
 def _condition(query: Query, place: Place | None) -> Document:
-    """What MongoDB can judge; whether a word *begins* so is seen afterwards."""
+    """What MongoDB can judge; whether a word *begins* so, and goes on so, is seen afterwards."""
     both: list[Document] = [{"content": {"$regex": _pattern(word), "$options": "i"}} for word in query.words]
     if query.after is not None:
         both.append({"createdAt": {"$gte": query.after}})
@@ -186,9 +187,10 @@ MARKS = "[\u0300-\u036f]*"  # that a letter may have where a text is not compose
 
 
 def _pattern(word: str) -> str:
-    """An expression that matches where a text has this word, with whatever accents."""
-    parts = ("".join(_letter(letter) + MARKS for letter in part) for part in word.split("ss"))
-    return f"(?:{_letter('s')}{MARKS}{_letter('s')}{MARKS}|\u00df)".join(parts)
+    """An expression that matches where a text has this word, or as much of it as MongoDB bears, with whatever accents."""
+    s = _letter("s") + MARKS
+    units = re.findall("ss|.", word)[:LETTERS]
+    return "".join(f"(?:{s}{s}|\u00df)" if unit == "ss" else _letter(unit) + MARKS for unit in units)
 
 
 def _letter(letter: str) -> str:

@@ -94,6 +94,22 @@ async def test_words_are_found_by_their_beginnings_whatever_their_case_and_accen
     assert sorted(await found(database, text)) == sorted(matches)
 
 
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ("\u00f6" * 200, "o" * 200),
+        ("\u00df" * 100, "s" * 200),
+        ("x\u0301" * 100, "X" * 100),
+        ("ffi" * 200, "\ufb03" * 200),
+    ],
+    ids=["umlauts", "sharp", "marks", "ligatures"],
+)
+async def test_a_word_may_be_as_long_as_a_search(database: Database, content: str, text: str) -> None:
+    (word,) = words_searched(text)
+    await said(database, content, word[:-1], f"a{word}")
+    assert await found(database, text) == [content]
+
+
 async def test_sender_date_and_conversation_narrow_it(database: Database) -> None:
     one = await said(database, "hello 1", "hello 2", "hello 3")
     other = await said(database, "hello 4", sender="bob", start=10)
