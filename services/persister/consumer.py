@@ -175,7 +175,11 @@ class Consumer:
             await self._do_and_tell([command], self._alone)
 
     async def _do_and_tell(self, part: Sequence[AnyCommand], how: CarryOut) -> None:
-        await self._publish(part, await how(part))
+        outcomes = await how(part)
+        if self._failures:
+            for command in part:
+                self._failures.pop(command.id, None)  # it is done, however often it failed before
+        await self._publish(part, outcomes)
         self._rooms.mark_told(
             {command.conversation_id for command in part if isinstance(command, commands.SendMessage)}
         )

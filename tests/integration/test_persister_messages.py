@@ -683,6 +683,7 @@ async def test_a_message_gets_five_chances(settings: Settings, database: Databas
     await all_told(database, tap, conversation)
     assert await contents(database, conversation) == ["hello"]
     assert (tried, tap.dead) == ([command.id] * 5, [])
+    assert not persister.consumer._failures
 
 
 async def test_a_profile_that_always_fails_does_not_spoil_those_it_came_with(
