@@ -465,6 +465,7 @@ async def test_a_webhook_that_is_deleted_is_not_called_again_and_its_log_goes(
         await webhooks.done(2)
         assert len(receiver.calls) == calls
         assert await log_of(database, hook_id) == []
+        await eventually(lambda: not webhooks.work._deliverer._hands)
         with pytest.raises(Refusal) as refused:
             await webhooks.ask(asked(PingWebhook, webhook_id=hook_id))
         assert refused.value.code is ErrorCode.NOT_FOUND

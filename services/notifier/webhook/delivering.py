@@ -115,10 +115,11 @@ class Deliverer:
                 await self._set_aside(delivery, delivery.body, f"undecodable: {complaint(error)}")
                 continue
             early = ((work.job.not_before or moment) - moment).total_seconds()
-            hand = self._hand(work.job.webhook_id)
             if early > SOON:
                 aside.append((work, early))
-            elif hand.held >= self._room(hand):
+                continue
+            hand = self._hand(work.job.webhook_id)
+            if hand.held >= self._room(hand):
                 aside.append((work, self._behind(hand)))
             else:
                 self._hold(hand, work, group)
@@ -130,6 +131,11 @@ class Deliverer:
         if hand is None:
             hand = self._hands[hook_id] = Hand(asyncio.Semaphore(self._settings.webhook_concurrency))
         return hand
+
+    def _forgive(self, hook_id: str) -> None:
+        """It is called no more, so nothing may ever follow its failures: keep nothing for it."""
+        if (hand := self._hands.get(hook_id)) is not None:
+            hand.failures = 0
 
     def _room(self, hand: Hand) -> int:
         """How many may be here for a webhook; fewer, the fuller it is here."""
@@ -216,6 +222,7 @@ class Deliverer:
         )
         run = job.run or store.FROM_EVENT
         if hook is None:
+            self._forgive(job.webhook_id)
             self._done(work, "dropped")
             return None
         if entry is not None and entry.status == "delivered" and (job.run is None or entry.run == run):
@@ -295,6 +302,7 @@ class Deliverer:
         await self._broker.publish(self._dead(replay.pack(work.event), reason))
 
     async def _pause(self, hook: store.Hook, reason: PauseReason) -> None:
+        self._forgive(hook.id)
         if await store.pause(self._database, hook.id, reason):
             metrics.WEBHOOKS_PAUSED.labels(reason).inc()
             logger().warning("webhook paused", webhook=hook.id, reason=reason)
