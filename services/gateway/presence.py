@@ -403,7 +403,9 @@ class Presence:
     def _answer(self, connection: Connection, request_id: str | None) -> None:
         """Show somebody how others see them, or will in a moment."""
         user = connection.user_id
-        local = self._local[user]
+        local = self._local.get(user)
+        if local is None:
+            return  # they have gone meanwhile
         here = self._state(user, local, _clock())
         statuses = [*self.leases.elsewhere(user, self._id), *([here] if here else [])]
         status = "offline" if local.chosen == "invisible" else merged(statuses)
