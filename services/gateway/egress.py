@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Collection, Coroutine, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -65,8 +65,10 @@ class Egress:
         self._notified: OrderedDict[str, None] = OrderedDict()
         self._healing: set[asyncio.Task[None]] = set()
         self.hub = Hub(
-            heal=lambda *hole: self.in_background(self._heal(*hole)),
-            heal_changes=lambda *hole: self.in_background(self._heal_changes(*hole)),
+            heal=lambda *hole: self.in_background(self._or_later(self.hub.unhealed, self._heal, *hole)),
+            heal_changes=lambda *hole: self.in_background(
+                self._or_later(self.hub.unhealed_changes, self._heal_changes, *hole)
+            ),
         )
         self.changing = Changing(ingress)
         self.typing = Shown(self.hub, settings.typing_timeout)
@@ -278,6 +280,21 @@ class Egress:
                     connection.outbox.write(prepare(_stamped("notification", counted)))
 
     # ---------------------------------------------------------------------------------------------- healing
+
+    async def _or_later(
+        self,
+        unhealed: Callable[[str], None],
+        heal: Callable[[str, int, int], Awaitable[None]],
+        conversation_id: str,
+        above: int,
+        below: int,
+    ) -> None:
+        """What fails for a reason of its own is tried again, too: with the next event, ping or reconnect."""
+        try:
+            await heal(conversation_id, above, below)
+        except Exception:
+            unhealed(conversation_id)
+            raise
 
     async def _heal(self, conversation_id: str, above: int, below: int) -> None:
         try:
