@@ -92,7 +92,9 @@ class Digests:
         claimed = await self._emails.update_one(
             {"_id": user_id, "sending": {"$exists": False}}, {"$set": {"sending": noted}}
         )
-        return (sending, unread) if claimed.modified_count else None  # else another notifier has
+        if not claimed.modified_count:
+            return None  # another look at the same has
+        return await self.prepare(user_id)  # which sees what another look told of since this one has read
 
     async def hand_over(self, user_id: str, sending: Sending) -> bool:
         """The mail server is about to get it. Returns False where somebody else is doing so, or has."""

@@ -18,6 +18,7 @@ from contracts.notifying import Delivery
 from contracts.shape import now
 from services.mongo import Database, create_collections
 from services.notifier import digest, email, mailboxes
+from services.notifier.digest import Digests
 from services.notifier.settings import Settings
 from services.persister.settings import Settings as Environment
 from tests.support.builders import make_command, new_id, store_conversation
@@ -246,6 +247,25 @@ async def test_what_was_read_is_not_looked_at_again(
         await mailer.deliver(await team.said("and on", mentions=["bob"]))
         _, mail = await server.received(2)
     assert "and on" in text(mail)
+
+
+async def test_two_looks_at_once_make_one_mail(database: Database, team: Room) -> None:
+    await wants(database, "bob")
+    ledger = Digests(database)
+    await ledger.note(await team.said("once", mentions=["bob"]))
+    others: list[Any] = []
+
+    async def after_another(emails: Any, *args: Any, **kwargs: Any) -> Any:
+        """Between this look's reading and its claim another one does all of it."""
+        if not others:
+            others.append(await ledger.prepare("bob"))
+            assert await ledger.hand_over("bob", others[0][0])
+            await ledger.finish("bob", others[0][0])
+        return await emails.update_one(*args, **kwargs)
+
+    this = Digests(watched(database, Fault(), {"emails.update_one": after_another}))
+    assert await this.prepare("bob") is None
+    assert len(others[0][1].parts) == 1
 
 
 async def test_nobody_is_mailed_who_did_not_ask_or_was_left_out(
