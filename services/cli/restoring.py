@@ -69,6 +69,8 @@ async def _begin(settings: ServiceSettings) -> str:
     await prepare_mongodb(settings)
     client, database = mongo.connect(settings, "palabre restored")
     try:
+        # The looks at what is worth a mail waited in RabbitMQ: whatever comes next makes for others.
+        await database[collections.EMAILS.name].update_many({"dueAt": {"$exists": True}}, {"$unset": {"dueAt": ""}})
         name = uuid4().hex
         await database[collections.HISTORY.name].update_one(
             {"_id": collections.HISTORY_ID}, {"$set": {"name": name, "restoredAt": now()}}, upsert=True

@@ -13,7 +13,7 @@ So nobody gets two mails for the same messages. One is lost only where we die, o
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import uuid_utils
@@ -27,6 +27,9 @@ from services.notifier.letter import Line, Part
 
 SHOWN = 10  # messages of one conversation
 CONVERSATIONS = 20  # in one mail; those that were noted first, the others in the next
+# After which a look that was due is taken for lost, with the data of the broker. If it is only late there are two, and the
+# second one finds nothing.
+OVERDUE = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +62,9 @@ class Digests:
         """Something may be worth a mail. Returns whether its person wants mails, and none is due yet."""
         place = {"userId": delivery.user_id, "conversationId": delivery.conversation_id}
         await self._digests.update_one(place, {"$max": {"wantedSeq": delivery.seq}}, upsert=True)
-        wanted = {"_id": delivery.user_id, "digest": True, "dueAt": {"$exists": False}}
-        return await self._emails.find_one(wanted, {"_id": 1}) is not None
+        wanted = {"_id": delivery.user_id, "digest": True}
+        person = await self._emails.find_one(wanted, {"dueAt": 1})
+        return person is not None and ("dueAt" not in person or person["dueAt"] < now() - OVERDUE)
 
     async def is_due(self, user_id: str, moment: datetime) -> None:
         """A mail will be looked at then; until that, no other is."""

@@ -195,6 +195,21 @@ async def test_the_same_messages_are_in_one_mail_only(
     assert "first" not in text(mail)
 
 
+async def test_a_look_that_was_lost_with_the_broker_is_made_up_for(
+    notifier_settings: Settings, database: Database, server: MailServer, team: Room
+) -> None:
+    async with mailing(notifier_settings, database) as mailer:
+        due = now() + timedelta(minutes=1)
+        await database.emails.update_one({"_id": "bob"}, {"$set": {"dueAt": due}})
+        await mailer.deliver(await team.said("one waits", mentions=["bob"]))
+        await mailer.handled(1)
+        assert (await database.emails.find_one({"_id": "bob"}))["dueAt"] == due
+        await database.emails.update_one({"_id": "bob"}, {"$set": {"dueAt": now() - timedelta(hours=1)}})
+        await mailer.deliver(await team.said("none waits", mentions=["bob"]))
+        (mail,) = await server.received(1)
+    assert mail["Subject"] == "2 unread messages for you"
+
+
 async def test_what_was_read_meanwhile_is_not_mailed(
     notifier_settings: Settings, database: Database, server: MailServer, team: Room, direct: Room
 ) -> None:

@@ -1,5 +1,6 @@
 """`palabre restored` on real servers."""
 
+from datetime import timedelta
 from typing import Any
 
 import aio_pika
@@ -8,10 +9,12 @@ from aio_pika.abc import AbstractIncomingMessage
 from pydantic import ValidationError
 
 from contracts import collections, fanout
+from contracts.shape import now
 from deploy.local.process import free_port
 from services import mongo
 from services.cli.rabbitmq import PROBE
 from services.gateway import metrics
+from services.mongo import Database
 from services.persister.peers import Hello
 from services.persister.settings import Settings
 from tests.support.command import palabre
@@ -74,6 +77,12 @@ async def test_a_history_begins_with_an_empty_rabbitmq(settings: Settings) -> No
             async for message in read:
                 assert message.body == b"of this time"
                 break
+
+
+async def test_no_look_for_a_mail_is_waited_for_that_is_gone(settings: Settings, database: Database) -> None:
+    await database.emails.insert_one({"_id": "bob", "digest": True, "dueAt": now() + timedelta(minutes=15)})
+    await restored(settings, "--yes")
+    assert await database.emails.find_one() == {"_id": "bob", "digest": True}
 
 
 async def test_it_is_refused_while_somebody_works(settings: Settings) -> None:
