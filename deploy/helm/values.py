@@ -77,6 +77,10 @@ class MongodbCluster(Values):
     )
     storage: str = Field("50Gi", description="disk of each member")
     storage_class_name: str = Field("", description="class of the disks; the cluster's default when empty")
+    resources: Resources = Field(
+        {"requests": {"cpu": "1", "memory": "4Gi"}, "limits": {"memory": "4Gi"}},
+        description="of each member's `mongod`, which the operator would else give one CPU and 500 MB",
+    )
 
 
 class Mongodb(Values):

@@ -7,12 +7,14 @@ import textwrap
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import jsonschema
 import kubernetes_validate
 import pytest
 import yaml
+from pydantic import TypeAdapter
+from pydantic_settings import BaseSettings
 
 from deploy.helm import generate
 from deploy.local import tools
@@ -198,10 +200,8 @@ def test_what_a_pod_reads_is_there(values: str) -> None:
 
 @pytest.mark.parametrize("values", SETS)
 def test_settings_are_those_of_the_services(values: str) -> None:
-    known = {
-        service: {name.upper() for name in kind.model_fields}
-        for service, kind in (("gateway", Gateway), ("persister", Persister), ("notifier", Notifier))
-    }
+    kinds: dict[str, type[BaseSettings]] = {"gateway": Gateway, "persister": Persister, "notifier": Notifier}
+    known = {service: {name.upper() for name in kind.model_fields} for service, kind in kinds.items()}
     maps = of_kind("ConfigMap", values)
     for name, deployment in of_kind("Deployment", values).items():
         service = name.rpartition("-")[2]
@@ -209,7 +209,12 @@ def test_settings_are_those_of_the_services(values: str) -> None:
         variables = {variable["name"] for variable in container["env"]}
         for source in container["envFrom"]:
             if "configMapRef" in source:
-                variables |= maps[source["configMapRef"]["name"]]["data"].keys()
+                data = maps[source["configMapRef"]["name"]]["data"]
+                variables |= data.keys()
+                for setting, value in data.items():
+                    field = kinds[service].model_fields[setting.lower()]
+                    annotated: Any = Annotated[field.annotation, field]
+                    TypeAdapter(annotated).validate_python(value)
         assert variables <= known[service]
         assert {"AMQP_URL", "MONGODB_URL", "PARTITIONS", "SHUTDOWN_TIMEOUT"} <= variables
 
@@ -310,6 +315,19 @@ def test_servers_of_its_own_are_prepared_after_they_were_made() -> None:
     }
     assert hooks == {"smallest": "pre-install,pre-upgrade", "operators": "post-install,pre-upgrade"}
     assert not of_kind("Job", "trial")
+
+
+def test_servers_of_its_own_have_what_is_asked_for() -> None:
+    mongodb = of_kind("MongoDBCommunity", "operators")["chat-mongodb"]["spec"]["statefulSet"]["spec"]
+    (container,) = mongodb["template"]["spec"]["containers"]
+    assert container["name"] == "mongod"
+    assert container["resources"]["limits"]["memory"] == "4Gi"
+    classes = {c["metadata"]["name"]: c["spec"]["storageClassName"] for c in mongodb["volumeClaimTemplates"]}
+    assert classes == {"data-volume": "fast", "logs-volume": "fast"}
+    rabbitmq = of_kind("RabbitmqCluster", "operators")["chat-rabbitmq"]["spec"]
+    lines = rabbitmq["rabbitmq"]["additionalConfig"].splitlines()
+    grown = f"quorum_queue.continuous_membership_reconciliation.target_group_size = {rabbitmq['replicas']}"
+    assert grown in lines
 
 
 @pytest.mark.parametrize("seconds", [10, 90, 300, 3600])

@@ -116,6 +116,11 @@ management-url: {{ $rabbitmq.managementUrl | b64enc }}
 {{- end }}
 {{- end }}
 
+{{/* A setting's value as a text. Numbers in a file of values are floats to helm, and 2097152 would be "2.097152e+06". */}}
+{{- define "palabre.setting" -}}
+{{- kindIs "string" . | ternary . (toJson .) | quote }}
+{{- end }}
+
 {{/* Settings of every service. */}}
 {{- define "palabre.config" -}}
 PARTITIONS: {{ .Values.partitions | quote }}
@@ -128,7 +133,7 @@ PREFIX: {{ . | quote }}
 TRACES: {{ . | quote }}
 {{- end }}
 {{- range $name, $value := .Values.config }}
-{{ $name }}: {{ $value | toString | quote }}
+{{ $name }}: {{ include "palabre.setting" $value }}
 {{- end }}
 {{- end }}
 
