@@ -85,6 +85,8 @@ CONVERSATIONS = Collection(
         # Public channels by name, and by the beginnings of the words of their names.
         Index("public_name", (("name", 1), ("_id", 1)), only={"public": True}),
         Index("public_words", (("words", 1),), only={"public": True}),
+        # Deleted ones of which there are messages left.
+        Index("erasing", (("erasing", 1),), only={"erasing": True}),
     ),
 )
 MEMBERSHIPS = Collection(

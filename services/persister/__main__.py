@@ -7,6 +7,7 @@ import uuid_utils
 
 from services import health, mongo, tracing, worker
 from services.amqp import Broker, Inbox
+from services.persister import erasing
 from services.persister.consumer import Consumer
 from services.persister.peers import Peers
 from services.persister.settings import Settings
@@ -40,7 +41,8 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
     async def work() -> None:
         await mongo.surely_create_collections(database, "persister")
         async with asyncio.TaskGroup() as group:
-            for part in (broker.run(), consumer.run(), peers.run()):
+            taken_up = erasing.take_up(database, broker, persister_id)
+            for part in (broker.run(), consumer.run(), peers.run(), taken_up):
                 group.create_task(part)
 
     async def finish() -> None:

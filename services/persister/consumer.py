@@ -27,6 +27,7 @@ from services.amqp import Broker, BrokerAway, Channel, Delivery, Inbox, Outgoing
 from services.mongo import Database
 from services.persister import (
     conversations,
+    erasing,
     message_changes,
     messages,
     metrics,
@@ -38,7 +39,7 @@ from services.persister import (
 from services.persister.activity import Activity
 from services.persister.away import is_away, say_away
 from services.persister.chores import Chores
-from services.persister.outcome import Outcome, refused
+from services.persister.outcome import Outcome, refused, to_itself
 from services.persister.pauses import Pauses
 from services.persister.rooms import Rooms
 from services.persister.settings import Settings
@@ -254,7 +255,7 @@ class Consumer:
             case commands.SendMessage():
                 raise AssertionError("messages are handled in runs")
             case commands.PurgeConversation():
-                return await conversations.purge(self._database, command, self._settings.purge_size)
+                return await erasing.erase(self._database, command, self._settings.purge_size)
             case commands.IndexMessages():
                 return await search_index.index(self._database, command)
             case _:
@@ -326,15 +327,7 @@ class Consumer:
                 outgoing.append(
                     Outgoing(topology.events.name, key, body, events.CONTENT_TYPE, headers, event_id, mandatory=True)
                 )
-            outgoing += [
-                Outgoing(
-                    topology.commands.name,
-                    commands.routing_key(follow_up, topology.partitions),
-                    follow_up.encode(),
-                    mandatory=True,
-                )
-                for follow_up in outcome.follow_ups
-            ]
+            outgoing += [to_itself(follow_up, topology) for follow_up in outcome.follow_ups]
         outgoing += [
             Outgoing(topology.batches.name, "", body, content_type="application/x-ndjson", mandatory=True)
             for body in lines.pack_all(facts, BATCH_BYTES)

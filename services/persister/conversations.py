@@ -18,7 +18,6 @@ from contracts.commands import (
     JoinChannel,
     PinMessage,
     PublishConversation,
-    PurgeConversation,
     RemoveMember,
     RenameConversation,
     UnpinMessage,
@@ -26,7 +25,7 @@ from contracts.commands import (
 from contracts.errors import ErrorCode, Refusal
 from contracts.shape import now
 from services.mongo import Database, heads_of
-from services.persister import changes
+from services.persister import changes, erasing
 from services.persister.changes import Change, Document, Plan, memberships_of
 from services.persister.outcome import Outcome, done
 from services.persister.profiles import words
@@ -57,34 +56,8 @@ async def change(database: Database, command: Change) -> Outcome:
         return await changes.tell_oneself(database, command)
     outcome = await changes.tell(database, command, conversation)
     if isinstance(command, DeleteConversation):
-        outcome.follow_ups.append(_purge(command))
+        outcome.follow_ups.append(erasing.begun_by(command))
     return outcome
-
-
-async def purge(database: Database, command: PurgeConversation, size: int) -> Outcome:
-    """Erase the oldest `size` messages of a deleted conversation, and come back while there are more."""
-    conversation = await database[collections.CONVERSATIONS.name].find_one({"_id": command.conversation_id})
-    if conversation is None or "deletedAt" not in conversation:
-        return Outcome()
-    messages = database[collections.MESSAGES.name]
-    cursor = messages.find({"conversationId": command.conversation_id}, {"_id": 1}).sort("seq", 1).limit(size)
-    ids = [document["_id"] async for document in cursor]
-    if not ids:
-        await database[collections.SEARCH.name].delete_many({"conversationId": command.conversation_id})
-        await database[collections.EDITS.name].delete_many({"conversationId": command.conversation_id})
-        return Outcome()
-    await messages.delete_many({"_id": {"$in": ids}, "conversationId": command.conversation_id})
-    return Outcome(follow_ups=[_purge(command)])
-
-
-def _purge(command: DeleteConversation | PurgeConversation) -> PurgeConversation:
-    return PurgeConversation(
-        id=command.id,
-        origin=command.origin,
-        actor=command.actor,
-        expires_at=command.expires_at,
-        conversation_id=command.conversation_id,
-    )
 
 
 # ------------------------------------------------------------------------------------------------- what follows
@@ -114,7 +87,7 @@ async def _plan(database: Database, command: Change, conversation: Document) -> 
             return Plan({"closedAt": now() if command.closed else None})
         case DeleteConversation():
             await _check(database, command, conversation, "delete")
-            ended = {"deletedAt": now(), "name": None, "public": False}
+            ended = {"deletedAt": now(), "name": None, "public": False, "erasing": True}
             return Plan(ended, audience=await _everybody(database, command.conversation_id))
         case AddMembers():
             await _check(database, command, conversation, "add_members")

@@ -7,6 +7,8 @@ from pydantic_core import to_json
 
 from contracts import commands, events, fanout, limits
 from contracts.errors import Refusal
+from contracts.topology import Topology
+from services.amqp import Outgoing
 
 
 @dataclass(slots=True)
@@ -26,6 +28,12 @@ class Outcome:
     reply: fanout.Reply | None = None
     follow_ups: list[commands.AnyCommand] = field(default_factory=list)
     traceparent: str | None = None
+
+
+def to_itself(command: commands.AnyCommand, topology: Topology) -> Outgoing:
+    """A follow-up, for whoever has its partition then."""
+    key = commands.routing_key(command, topology.partitions)
+    return Outgoing(topology.commands.name, key, command.encode(), mandatory=True)
 
 
 def refused(command: commands.AnyCommand, refusal: Refusal) -> Outcome:

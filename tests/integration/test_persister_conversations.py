@@ -31,7 +31,8 @@ from contracts.commands import (
 from contracts.conversation import Role
 from contracts.shape import now
 from services.mongo import Database
-from services.persister import conversations
+from services.persister import changes, conversations, erasing
+from services.persister.changes import Plan
 from services.persister.settings import Settings
 from tests.support.builders import expired, make_command, make_message, new_id, store_conversation
 from tests.support.faults import Fault, Instead, Kind
@@ -479,6 +480,7 @@ async def test_a_deleted_conversation_is_erased_in_parts_and_no_other(
         await tap.publish(make_message(cid, "too late"))
         # Erased in parts of 2, 2 and 1; then it is seen that nothing is left.
         await persister.acknowledged(3 + 4)
+    assert await database.conversations.count_documents({"erasing": True}) == 0
     assert await database.messages.count_documents({"conversationId": cid}) == 0
     assert await database.messages.count_documents({"conversationId": other}) == 5
     await tap.caught_up()
@@ -505,6 +507,28 @@ async def test_a_death_at_any_step_of_erasing_leaves_nothing(settings: Settings,
                 assert at > 8, "erasing in parts takes several steps"
                 assert tap.events == []
                 return
+
+
+async def test_erasing_goes_on_when_the_broker_has_lost_it(settings: Settings, database: Database, tap: Tap) -> None:
+    cid = await store_conversation(database, BOTH)
+    async with Persister(settings, database) as persister:
+        await tap.publish(*(make_message(cid) for _ in range(3)))
+        await persister.acknowledged(1)
+    deletion = delete(cid)
+    conversation = await database.conversations.find_one({"_id": cid})
+    assert conversation is not None
+    plan = Plan({"deletedAt": now(), "erasing": True}, audience=[*BOTH])
+    await changes.note(database, conversation, deletion, plan)  # and nothing else: the rest was in RabbitMQ
+    settings = settings.model_copy(update={"purge_size": 2})
+    async with Persister(settings, database) as persister:
+        await erasing.take_up(database, persister.broker, new_id())
+        await persister.acknowledged(3)
+        await erasing.take_up(database, persister.broker, new_id())
+    assert await database.messages.count_documents({"conversationId": cid}) == 0
+    kept = await database.conversations.find_one({"_id": cid})
+    assert kept is not None
+    assert "erasing" not in kept
+    assert persister.inbox.acked == 3, "nothing was left to be taken up"
 
 
 async def test_what_is_not_deleted_is_not_erased(settings: Settings, database: Database, tap: Tap) -> None:
