@@ -81,17 +81,27 @@ export interface Storage {
 
 export function openStorage(userId: string): Storage {
   const name = `palabre:${userId}`;
-  const opening = open(name);
+  let isOver = false;
+  const giveUp = () => {
+    isOver = true;
+  };
+  let opening = open(name, giveUp);
   const writing = new Set<Promise<void>>();
   const kept = new WeakSet<Message>(); // which need not be written again
 
   /** Failures are as if nothing was kept; see above. */
   async function read<Result>(work: (db: IDBPDatabase<Schema>) => Promise<Result>, otherwise: Result) {
-    try {
+    const attempt = async () => {
       const db = await opening;
-      return db ? await work(db) : otherwise;
-    } catch {
-      return otherwise;
+      return db ? work(db) : otherwise;
+    };
+    const used = opening;
+    try {
+      return await attempt();
+    } catch (error) {
+      if (isOver || !isClosed(error)) return otherwise;
+      if (opening === used) opening = open(name, giveUp);
+      return attempt().catch(() => otherwise);
     }
   }
 
@@ -103,6 +113,7 @@ export function openStorage(userId: string): Storage {
 
   const close = async () => {
     await Promise.all(writing);
+    giveUp();
     (await opening)?.close();
   };
 
@@ -144,9 +155,9 @@ export function openStorage(userId: string): Storage {
     keepMessages: (conversationId, { messages, lastChange }) =>
       write(async (db) => {
         const tx = db.transaction(["messages", "changes"], "readwrite");
+        tx.done.catch(() => {}); // it may fail before it is waited for
         const store = tx.objectStore("messages");
         const fresh = messages.filter((message) => !kept.has(message));
-        for (const message of fresh) kept.add(message);
         const older = IDBKeyRange.bound(
           [conversationId, 0],
           [conversationId, messages[0]?.seq ?? 0],
@@ -159,12 +170,14 @@ export function openStorage(userId: string): Storage {
           const known = before[at];
           return !known || changeOf(known) <= changeOf(message);
         });
-        return Promise.all([
+        await Promise.all([
           store.delete(older),
           ...news.map((message) => store.put(message)),
           tx.objectStore("changes").put(lastChange, conversationId),
           tx.done,
         ]);
+        // Not before: what a failure took back has to go with the next ones, or their `lastChange` would hide it.
+        for (const message of fresh) kept.add(message);
       }),
     forgetMessages: (conversationId) =>
       write((db) => {
@@ -244,7 +257,13 @@ export function noStorage(): Storage {
   };
 }
 
-async function open(name: string): Promise<IDBPDatabase<Schema> | null> {
+/** Browsers also close a connection by themselves, where a page was in the background for instance. */
+function isClosed(error: unknown): boolean {
+  return error instanceof DOMException && error.name === "InvalidStateError";
+}
+
+/** `onBlocking`: it was closed for the sake of another tab, and is not to be opened again. */
+async function open(name: string, onBlocking: () => void): Promise<IDBPDatabase<Schema> | null> {
   if (typeof indexedDB === "undefined") return null;
   try {
     const opening = openDB<Schema>(name, VERSION, {
@@ -259,7 +278,10 @@ async function open(name: string): Promise<IDBPDatabase<Schema> | null> {
         db.createObjectStore("outbox", { keyPath: "tempId" });
       },
       // Another tab signs out, or has a newer version of this library.
-      blocking: (_current, _blocked, event) => (event.target as IDBDatabase).close(),
+      blocking(_current, _blocked, event) {
+        onBlocking();
+        (event.target as IDBDatabase).close();
+      },
     });
     const late = new Promise<null>((resolve) => setTimeout(resolve, PATIENCE, null));
     return await Promise.race([opening, late]);

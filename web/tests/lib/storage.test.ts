@@ -1,7 +1,7 @@
 import "fake-indexeddb/auto";
-import { IDBFactory } from "fake-indexeddb";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { ConversationUpdated } from "../../src/lib/frames.ts";
+import { IDBDatabase, IDBFactory } from "fake-indexeddb";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import type { ConversationUpdated, Message } from "../../src/lib/frames.ts";
 import { openStorage } from "../../src/lib/storage.ts";
 import type { ChatOptions } from "../../src/lib/types.ts";
 import { fill, range, type Scene, startScene } from "./support/chats.ts";
@@ -304,6 +304,63 @@ describe("what was seen before", () => {
     await eventually(() => one.unread("room") === 5 && other.unread("room") === 5);
     one.chat.markRead("room");
     await eventually(() => other.unread("room") === 0);
+  });
+});
+
+describe("what goes wrong with the database", () => {
+  afterEach(() => void vi.restoreAllMocks());
+
+  const message = (seq: number, more: Partial<Message> = {}): Message => ({
+    id: `m${seq}`,
+    conversationId: "room",
+    seq,
+    senderId: "bob",
+    senderName: "Bob",
+    senderAvatar: null,
+    content: `text ${seq}`,
+    createdAt: "2026-01-01T00:00:00.000Z",
+    ...more,
+  });
+  const connections = () => vi.spyOn(IDBDatabase.prototype, "transaction");
+
+  test("is written with what comes next, or the change that failed would be lost for good", async () => {
+    const [one, two, three] = [message(1), message(2), message(3)];
+    const deleted = message(1, { content: "", isDeleted: true, changeSeq: 1 });
+    const storage = kept();
+    storage.keepMessages("room", { messages: [one, two], lastChange: 0 });
+    await expect.poll(async () => (await kept().messages("room")).messages).toHaveLength(2);
+
+    const transaction = connections();
+    storage.keepMessages("room", { messages: [deleted, two], lastChange: 1 });
+    await expect.poll(() => transaction.mock.results.length).toBe(1);
+    const [failing] = transaction.mock.results;
+    if (failing?.type === "return") failing.value.abort(); // as it is where the disk is full
+    await expect.poll(async () => (await kept().messages("room")).lastChange).toBe(0);
+    storage.keepMessages("room", { messages: [deleted, two, three], lastChange: 1 });
+    await storage.close();
+    expect(await kept().messages("room")).toEqual({ messages: [deleted, two, three], lastChange: 1 });
+  });
+
+  test("is no more where a browser closes the connection: another one is opened", async () => {
+    const transaction = connections();
+    const storage = kept();
+    await storage.load();
+    (transaction.mock.contexts[0] as IDBDatabase).close();
+    storage.keepDraft("room", "not");
+    storage.keepDraft("room", "not finish");
+    expect((await storage.load()).drafts.get("room")).toBe("not finish");
+    await storage.close();
+    expect((await kept().load()).drafts.get("room")).toBe("not finish");
+  });
+
+  test("is left alone where another tab signs out", async () => {
+    const [here, elsewhere] = [kept(), kept()];
+    await here.load();
+    await elsewhere.load();
+    await elsewhere.wipe();
+    here.keepDraft("room", "not finish");
+    await here.close();
+    expect((await kept().load()).drafts.size).toBe(0);
   });
 });
 
