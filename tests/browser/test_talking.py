@@ -233,6 +233,37 @@ async def test_enter_in_the_search_for_an_emoji_sends_nothing(arrive, unique):
     assert await alice.texts() == ["finished"]
 
 
+# As Safari tells of it: after the composition has ended.
+TAKE_PROPOSAL = """field => field.dispatchEvent(
+    new KeyboardEvent('keydown', {key: 'Enter', keyCode: 229, bubbles: true, cancelable: true})
+)"""
+
+
+async def test_enter_that_takes_the_proposal_of_an_input_method_does_nothing_else(arrive, unique):
+    alice, bob, _ = await two_in_a_group(arrive, unique)
+    await alice.composer.fill("にほん")
+    assert await alice.composer.evaluate(TAKE_PROPOSAL)
+    await expect(alice.composer).to_have_value("にほん")
+    await alice.write("日本語")
+    await bob.sees("日本語")
+    assert await bob.texts() == ["日本語"]
+    await alice.composer.press_sequentially(f"@Bob {unique}")
+    await expect(alice.page.get_by_role("option")).to_have_count(1)
+    assert await alice.composer.evaluate(TAKE_PROPOSAL)
+    await expect(alice.page.get_by_role("option")).to_have_count(1)
+    await alice.composer.fill("")
+
+    await alice.page.get_by_role("button", name="New conversation").click()
+    people = alice.page.get_by_role("combobox", name="People")
+    await people.fill(bob.name)
+    option = alice.page.get_by_role("option", name=bob.name)
+    await expect(option).to_be_visible()
+    assert await people.evaluate(TAKE_PROPOSAL)
+    await expect(option).to_have_attribute("aria-selected", "false")
+    await people.press("Enter")
+    await expect(option).to_have_attribute("aria-selected", "true")
+
+
 async def test_people_are_searched_for_once_whatever_is_said_meanwhile(arrive, unique):
     alice, bob, _ = await two_in_a_group(arrive, unique)
     await alice.page.get_by_role("button", name="New conversation").first.click()

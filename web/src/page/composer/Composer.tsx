@@ -1,6 +1,7 @@
 import { ArrowUp } from "lucide-react";
 import { type KeyboardEvent, useEffect, useId, useLayoutEffect, useRef, useState } from "react";
 import type { Composing } from "../messages/rows.ts";
+import { isComposed } from "../parts/keys.ts";
 import { texts } from "../texts/index.ts";
 import { ComposingBar } from "./Composing.tsx";
 import { useMentions } from "./completion.ts";
@@ -65,6 +66,7 @@ export function Composer(props: Props) {
     field.current?.focus();
   };
   const keyDown = (event: KeyboardEvent) => {
+    if (isComposed(event)) return;
     if (mentions.keyDown(event)) return;
     if (event.key === "Escape" && composing) {
       event.preventDefault(); // or it closes the dialog that this may be in
@@ -77,8 +79,7 @@ export function Composer(props: Props) {
       onEditLast();
       return;
     }
-    // While an input method composes, Enter accepts its proposal.
-    if (event.key !== "Enter" || event.shiftKey || event.nativeEvent.isComposing) return;
+    if (event.key !== "Enter" || event.shiftKey) return;
     event.preventDefault();
     send();
   };

@@ -29,7 +29,7 @@ export function useMentions(
 
   /** Returns whether the key was meant for the list. */
   const keyDown = (event: KeyboardEvent): boolean => {
-    if (!isOpen || event.nativeEvent.isComposing) return false;
+    if (!isOpen) return false;
     const person = found[current];
     if (event.key === "ArrowDown") setActive((current + 1) % found.length);
     else if (event.key === "ArrowUp") setActive((current - 1 + found.length) % found.length);

@@ -1,6 +1,7 @@
 import { Archive, ArrowLeft, Bell, Hash, Search, SquarePen, TextSearch, X } from "lucide-react";
 import { type KeyboardEvent, type ReactNode, useEffect, useRef, useState } from "react";
 import { Button, IconButton } from "../parts/buttons.tsx";
+import { isComposed } from "../parts/keys.ts";
 import { texts } from "../texts/index.ts";
 import { ConversationItem, type Listed } from "./ConversationItem.tsx";
 import { foldedForSearch } from "./names.ts";
@@ -100,6 +101,7 @@ export function ConversationList(props: Props) {
             value={query}
             onChange={(event) => setQuery(event.target.value)}
             onKeyDown={(event) => {
+              if (isComposed(event)) return;
               if (event.key === "Escape") setQuery("");
               if (event.key === "ArrowDown") step(list.current, event);
             }}

@@ -1,6 +1,7 @@
 import { Check, Search, X } from "lucide-react";
 import { type KeyboardEvent, useEffect, useId, useState } from "react";
 import { Avatar } from "../parts/Avatar.tsx";
+import { isComposed } from "../parts/keys.ts";
 import { texts } from "../texts/index.ts";
 import { foldedForSearch } from "./names.ts";
 
@@ -44,6 +45,7 @@ export function PeoplePicker(props: Props) {
     setActive(0);
   };
   const keyDown = (event: KeyboardEvent) => {
+    if (isComposed(event)) return;
     const person = found[current];
     if (event.key === "ArrowDown") setActive(Math.min(current + 1, found.length - 1));
     else if (event.key === "ArrowUp") setActive(Math.max(current - 1, 0));
