@@ -212,6 +212,65 @@ async def test_axe_finds_nothing(arrive, unique, device, request):
     await alice.check_accessibility()
 
 
+EDGES = """() => {
+    const pixel = new OffscreenCanvas(1, 1).getContext('2d', {willReadFrequently: true});
+    const colour = (style) => {
+        pixel.clearRect(0, 0, 1, 1);
+        pixel.fillStyle = style;
+        pixel.fillRect(0, 0, 1, 1);
+        return [...pixel.getImageData(0, 0, 1, 1).data];
+    };
+    const light = (style) => {
+        const linear = colour(style).map(value => value / 255)
+            .map(value => value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4);
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2];
+    };
+    const ground = (element) => {
+        const style = getComputedStyle(element).backgroundColor;
+        return colour(style)[3] < 255 ? ground(element.parentElement) : style;
+    };
+    return [...document.querySelectorAll('input.appearance-none')].map(input => {
+        const {borderTopWidth, borderTopColor} = getComputedStyle(input);
+        const {parentElement: label} = input;
+        const contrasts = [ground(label), ground(label.parentElement)].map(other => {
+            const [dark, bright] = [light(borderTopColor), light(other)].sort((one, other) => one - other);
+            return (bright + 0.05) / (dark + 0.05);
+        });
+        return {isChosen: input.checked, edge: parseFloat(borderTopWidth), contrast: Math.min(...contrasts)};
+    });
+}"""
+
+
+@pytest.mark.parametrize("device", [{}, DARK, {"forced_colors": "active"}], ids=["light", "dark", "forced"])
+async def test_what_is_chosen_is_told_by_more_than_a_tint(arrive, unique, device, request):
+    name = request.node.callspec.id
+    alice = await arrive(f"Alice {unique}", **device)
+    await alice.sign_in()
+
+    async def check(choices: int, chosen: int) -> None:
+        edges = await alice.page.evaluate(EDGES)
+        assert len(edges) == choices
+        assert [edge["isChosen"] for edge in edges].count(True) == chosen
+        for edge in edges:
+            assert edge["contrast"] >= 3 or not edge["isChosen"], edges
+            assert (edge["edge"] >= 2) == edge["isChosen"], edges
+
+    await alice.page.get_by_role("button", name="Your account and settings").click()
+    await check(choices=7, chosen=2)  # how one is seen, and how the page looks
+    await alice.shot(f"choices-menu-{name}")
+    await alice.page.get_by_role("button", name="Notification settings").click()
+    dialog = alice.page.get_by_role("dialog", name="Notification settings")
+    await dialog.get_by_role("checkbox", name=re.compile("Do not disturb")).check()
+    await dialog.get_by_role("checkbox", name="Sun").uncheck()
+    await check(choices=10, chosen=7)  # the level, and the days
+    await alice.shot(f"choices-settings-{name}")
+    await alice.page.keyboard.press("Escape")
+    await alice.page.get_by_role("button", name="New conversation").first.click()
+    await alice.page.get_by_role("dialog", name="New conversation").wait_for()
+    await check(choices=3, chosen=1)
+    await alice.shot(f"choices-new-{name}")
+
+
 async def test_by_keyboard_only(arrive, unique):
     alice, bob = await arrive(f"Alice {unique}"), await arrive(f"Bob {unique}")
     await bob.sign_in()

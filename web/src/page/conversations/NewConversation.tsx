@@ -77,7 +77,7 @@ export default function NewConversation({ userId, search, create, onClose }: Pro
             {KINDS.map(([value, Icon, label, hint]) => (
               <label
                 key={value}
-                className="relative grid content-start gap-0.5 rounded-2xl border border-line p-3 has-checked:border-leaf has-checked:bg-leaf-soft has-focus-visible:outline-2 has-focus-visible:outline-leaf has-focus-visible:outline-offset-2"
+                className="relative grid content-start gap-0.5 rounded-2xl border border-line p-3 has-checked:bg-leaf-soft has-focus-visible:outline-2 has-focus-visible:outline-leaf has-focus-visible:outline-offset-2"
               >
                 <input
                   type="radio"
@@ -85,7 +85,7 @@ export default function NewConversation({ userId, search, create, onClose }: Pro
                   value={value}
                   checked={kind === value}
                   onChange={() => choose(value)}
-                  className="absolute inset-0 cursor-pointer appearance-none outline-none"
+                  className="absolute -inset-px cursor-pointer appearance-none outline-none"
                 />
                 <Icon aria-hidden="true" className="size-5 text-leaf" />
                 <span className="font-semibold text-sm">{label}</span>

@@ -28,7 +28,7 @@ export function ReactionPicker(props: {
           type="button"
           aria-pressed={isMine(emoji)}
           onClick={() => onPick(emoji)}
-          className="grid size-10 place-items-center rounded-full text-xl hover:bg-hover aria-pressed:bg-leaf-soft"
+          className="grid size-10 place-items-center rounded-full text-xl hover:bg-hover aria-pressed:border-2 aria-pressed:border-leaf aria-pressed:bg-leaf-soft"
         >
           {emoji}
         </button>
