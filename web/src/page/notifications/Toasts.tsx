@@ -1,5 +1,5 @@
 import { X } from "lucide-react";
-import { useEffect } from "react";
+import { useEffect, useState } from "react";
 import { addressOf, type Listed } from "../conversations/ConversationItem.tsx";
 import { Avatar } from "../parts/Avatar.tsx";
 import { texts } from "../texts/index.ts";
@@ -17,7 +17,7 @@ export interface Toast {
 const STAYS = 6000;
 const words = texts.notifications;
 
-/** The newest few, each until it has been there for a while, or the pointer or the focus rests on it. */
+/** The newest few, each until it has been there for a while; not while the pointer or the focus rests on it. */
 export function Toasts(props: { toasts: Toast[]; items: Listed[]; onClose: (id: string) => void }) {
   const { toasts, items, onClose } = props;
   return (
@@ -40,13 +40,24 @@ export function Toasts(props: { toasts: Toast[]; items: Listed[]; onClose: (id: 
 
 function ToastCard(props: { toast: Toast; item: Listed | undefined; onClose: () => void }) {
   const { toast, item, onClose } = props;
-  // biome-ignore lint/correctness/useExhaustiveDependencies: from when it appears
+  const [isPointedAt, setPointedAt] = useState(false);
+  const [hasFocus, setFocus] = useState(false);
+  const isHeld = isPointedAt || hasFocus;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: from when it appears, or is let go of
   useEffect(() => {
+    if (isHeld) return;
     const later = setTimeout(onClose, STAYS);
     return () => clearTimeout(later);
-  }, []);
+  }, [isHeld]);
   return (
-    <div className="pointer-events-auto flex animate-[rise_200ms_ease-out] items-start gap-3 rounded-2xl border border-line bg-raised py-3 pr-2 pl-3.5 shadow-(--shadow-float)">
+    // biome-ignore lint/a11y/noStaticElementInteractions: it only notices that somebody is busy with it
+    <div
+      onPointerEnter={() => setPointedAt(true)}
+      onPointerLeave={() => setPointedAt(false)}
+      onFocus={() => setFocus(true)}
+      onBlur={() => setFocus(false)}
+      className="pointer-events-auto flex animate-[rise_200ms_ease-out] items-start gap-3 rounded-2xl border border-line bg-raised py-3 pr-2 pl-3.5 shadow-(--shadow-float)"
+    >
       {item && <Avatar id={item.face.id} name={item.title} kind={item.face.kind} />}
       <a href={addressOf(toast.conversationId)} onClick={onClose} className="grid min-w-0 flex-1 rounded-lg">
         <bdi className="truncate font-semibold text-[0.9375rem]">{toast.title}</bdi>
