@@ -86,6 +86,7 @@ async def test_quiet_hours_and_the_level_are_kept(arrive, unique):
     await bob.check_accessibility()
     await dialog.get_by_role("button", name="Save").click()
     await expect(dialog).to_have_count(0)
+    await expect(bob.page.get_by_role("button", name="Your account and settings")).to_be_focused()
     await bob.page.reload()
     dialog = await settings(bob)
     await expect(dialog.get_by_role("radio", name=re.compile("Mentions only"))).to_be_checked()

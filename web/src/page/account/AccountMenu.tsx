@@ -50,6 +50,7 @@ export function AccountMenu(props: Props) {
             type="button"
             onClick={() => {
               setOpen(false);
+              button.current?.focus(); // the dialog gives the focus back to what had it
               onNotificationSettings();
             }}
             className="flex min-h-10 items-center gap-3 rounded-2xl px-3 text-left hover:bg-hover"

@@ -1,5 +1,5 @@
 import { X } from "lucide-react";
-import { type ReactNode, useEffect, useId, useRef } from "react";
+import { type ReactNode, useId, useLayoutEffect, useRef } from "react";
 import { texts } from "../texts/index.ts";
 import { IconButton } from "./buttons.tsx";
 import { useVeil } from "./dismiss.ts";
@@ -11,7 +11,8 @@ export function Dialog(props: { title: string; onClose: () => void; children: Re
   const titleId = useId();
   const veil = useVeil(onClose);
 
-  useEffect(() => {
+  // Closed while it is still in the page: only then does the browser give the focus back.
+  useLayoutEffect(() => {
     const dialog = element.current;
     dialog?.showModal();
     return () => dialog?.close();

@@ -1,4 +1,4 @@
-import { type ReactNode, useEffect, useRef } from "react";
+import { type ReactNode, useLayoutEffect, useRef } from "react";
 import { useVeil } from "./dismiss.ts";
 
 /** A panel over the page's side, where there is no room beside the rest; modal as a dialog is. */
@@ -13,7 +13,8 @@ export function Drawer({
 }) {
   const element = useRef<HTMLDialogElement>(null);
   const veil = useVeil(onClose);
-  useEffect(() => {
+  // Closed while it is still in the page: only then does the browser give the focus back.
+  useLayoutEffect(() => {
     const dialog = element.current;
     dialog?.showModal();
     return () => dialog?.close();
