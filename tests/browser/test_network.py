@@ -54,6 +54,7 @@ async def test_a_cut_is_told_and_healed(pair, network):
     await bob.write("one you missed")
     await bob.sees_sent("one you missed")
     await network.heal()
+    await expect(alice.page.get_by_role("status").filter(has_text="Connected again.")).to_have_count(1, timeout=30_000)
     await alice.sees("one you missed", timeout=30)
     await alice.sees_sent("said while cut off", timeout=30)
     await bob.sees("said while cut off")

@@ -11,6 +11,7 @@ export type Banner =
 
 const words = texts.connection;
 const GRACE = 1200; // a connection that takes no longer than this needs no words
+const BACK = 5000; // as long as it is said that it is there again
 
 /** Says what the connection does while it is not simply there. */
 export function ConnectionBanner({ banner, onRetry }: { banner: Banner; onRetry: () => void }) {
@@ -18,9 +19,12 @@ export function ConnectionBanner({ banner, onRetry }: { banner: Banner; onRetry:
   const seconds = useSecondsUntil(banner.kind === "waiting" ? banner.until : null);
   const text = textOf(banner, seconds);
   const isShown = banner.kind === "connecting" ? isLate : banner.kind !== "connected";
+  const isLost = isShown && !(banner.kind === "connecting" && banner.isFirst);
+  const isBack = useBack(isLost, banner.kind === "connected");
   const Icon = banner.kind === "offline" ? WifiOff : banner.kind === "connecting" ? LoaderCircle : CloudOff;
   return (
     <div role="status" className={isShown ? "bg-earth-soft text-earth" : "sr-only"}>
+      {isBack && words.back}
       {isShown && (
         <div className="mx-auto flex max-w-5xl animate-[rise_200ms_ease-out] items-center justify-center gap-2.5 px-4 py-2 font-semibold text-sm">
           <Icon
@@ -66,6 +70,18 @@ function useSecondsUntil(moment: number | null): number {
     return () => clearInterval(ticking);
   }, [moment]);
   return moment === null ? 0 : Math.max(0, Math.ceil((moment - now) / 1000));
+}
+
+/** Whether a connection is there again that was said to be lost: an empty banner tells that to the eye only. */
+function useBack(isLost: boolean, isConnected: boolean): boolean {
+  const [wasLost, setWasLost] = useState(false);
+  useEffect(() => {
+    if (isLost) setWasLost(true);
+    if (!isConnected) return;
+    const later = setTimeout(() => setWasLost(false), BACK);
+    return () => clearTimeout(later);
+  }, [isLost, isConnected]);
+  return wasLost && isConnected;
 }
 
 function useLate(holds: boolean, after: number): boolean {
