@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type Block, type Inline, parse, plainText } from "../../src/page/messages/markdown.ts";
+import { type Block, hostBehind, type Inline, parse, plainText } from "../../src/page/messages/markdown.ts";
 
 /** The tree as a short text: <b>, <i>, <s>, <c> for code, <a address>. */
 function show(blocks: Block[]): string {
@@ -76,6 +76,32 @@ describe("links", () => {
     ["[a [b](https://example.com/)", "[a <a https://example.com/>b</a>"],
     ["**https://example.com/**", "<b><a https://example.com/>https://example.com/</a></b>"],
   ])("%s", is);
+});
+
+describe("the host behind words that look like another address", () => {
+  it.each([
+    ["[https://intranet.example.com](https://evil.example/x)", "evil.example"],
+    ["[intranet.**example**.com/wiki](https://evil.example:8443)", "evil.example:8443"],
+    ["[see http://intranet/ there](https://evil.example)", "evil.example"],
+    ["[10.0.0.1](https://evil.example)", "evil.example"],
+    ["https://intranet.example.com@evil.example/", "evil.example"],
+    ["[еxample.com](https://example.com)", "example.com"], // its first letter is Cyrillic
+    ["[https://example.com](https://еxample.com)", "xn--xample-2of.com"],
+    ["[example.com](https://www.example.com/a)", null],
+    ["[Example.com](https://example.com/a)", null],
+    ["[https://me@example.com](https://me@example.com)", null],
+    ["https://example.com/?to=elsewhere.example", null],
+    ["www.example.com", null],
+    ["http://localhost:3000/a", null],
+    ["[here](https://example.com)", null],
+    ["[v1.2, part 3](https://example.com)", null],
+    ["a.b@example.com", null],
+  ])("%s", (content, host) => {
+    const [block] = parse(content);
+    const link = block && "children" in block ? block.children[0] : undefined;
+    if (!link || !("href" in link)) throw new Error("no link");
+    expect(hostBehind(link.href, link.children)).toBe(host);
+  });
 });
 
 describe("what strangers may write", () => {

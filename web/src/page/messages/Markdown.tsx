@@ -1,6 +1,6 @@
 import { type ReactNode, useMemo } from "react";
 import { MentionedText } from "./Mentioned.tsx";
-import { type Block, type Inline, parse } from "./markdown.ts";
+import { type Block, hostBehind, type Inline, parse } from "./markdown.ts";
 
 /** A message's words as elements. Text stays text: there is no HTML on the way. */
 export function Markdown({ content }: { content: string }) {
@@ -59,12 +59,15 @@ function InlineView({ child }: { child: Inline }) {
       return <br />;
     case "code":
       return <code>{child.text}</code>;
-    case "link":
+    case "link": {
+      const host = hostBehind(child.href, child.children);
       return (
-        <a href={child.href} target="_blank" rel="noopener noreferrer nofollow">
+        <a href={child.href} title={child.href} target="_blank" rel="noopener noreferrer nofollow">
           {renderInline(child.children)}
+          {host && <bdi> ({host})</bdi>}
         </a>
       );
+    }
     default: {
       const Tag = child.kind;
       return <Tag>{renderInline(child.children)}</Tag>;

@@ -54,6 +54,28 @@ function inlineText(children: Inline[]): string {
     .join("");
 }
 
+/** The host that a link leads to, where its words look like the address of another one. */
+export function hostBehind(href: string, words: Inline[]): string | null {
+  const looksLike = ADDRESS.exec(inlineText(words))?.[0];
+  const { hostname, host, protocol } = new URL(href);
+  if (!looksLike || protocol === "mailto:") return null;
+  return bare(hostOf(looksLike)) === bare(hostname) ? null : host;
+}
+
+/** The first in some words: a name with a dot or four numbers, or whatever follows a scheme. */
+const ADDRESS =
+  /(?<![\p{L}\p{N}.-])(?:(?:[\p{L}\p{N}-]+\.)+\p{L}{2,}|\d+(?:\.\d+){3})|(?<=https?:\/\/)[^\s/?#]+/iu;
+
+const bare = (hostname: string) => hostname.replace(/^www\./, "");
+
+function hostOf(address: string): string {
+  try {
+    return new URL(`https://${address}`).hostname;
+  } catch {
+    return ""; // no host at all, though it looks like one
+  }
+}
+
 // ------------------------------------------------------------------------------------------------- blocks
 
 const FENCE = /^ {0,3}(`{3,}|~{3,})[^`]*$/;
