@@ -1,12 +1,11 @@
-import { texts } from "./texts/index.ts";
+import { locale, texts } from "./texts/index.ts";
 
-const language = texts.language;
-const clock = new Intl.DateTimeFormat(language, { hour: "numeric", minute: "2-digit" });
-const weekday = new Intl.DateTimeFormat(language, { weekday: "long" });
-const dayOfYear = new Intl.DateTimeFormat(language, { weekday: "long", day: "numeric", month: "long" });
-const shortDay = new Intl.DateTimeFormat(language, { day: "numeric", month: "short" });
-const fullDay = new Intl.DateTimeFormat(language, { day: "numeric", month: "long", year: "numeric" });
-const exact = new Intl.DateTimeFormat(language, { dateStyle: "full", timeStyle: "medium" });
+const clock = new Intl.DateTimeFormat(locale, { hour: "numeric", minute: "2-digit" });
+const weekday = new Intl.DateTimeFormat(locale, { weekday: "long" });
+const dayOfYear = new Intl.DateTimeFormat(locale, { weekday: "long", day: "numeric", month: "long" });
+const shortDay = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short" });
+const fullDay = new Intl.DateTimeFormat(locale, { day: "numeric", month: "long", year: "numeric" });
+const exact = new Intl.DateTimeFormat(locale, { dateStyle: "full", timeStyle: "medium" });
 
 const DAY = 86_400_000;
 
@@ -43,4 +42,4 @@ export function shortTime(date: Date): string {
   return date.getFullYear() === new Date().getFullYear() ? shortDay.format(date) : fullDay.format(date);
 }
 
-const capital = (text: string) => text.charAt(0).toLocaleUpperCase(language) + text.slice(1);
+const capital = (text: string) => text.charAt(0).toLocaleUpperCase(locale) + text.slice(1);

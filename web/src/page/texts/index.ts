@@ -11,5 +11,22 @@ export function textsFor(wanted: readonly string[]): Texts {
   return found ?? en;
 }
 
+/** How dates are written: as in the first wanted place that speaks this language. */
+export function localeFor(wanted: readonly string[], language: string): string {
+  return wanted.find((tag) => tag.slice(0, 2).toLowerCase() === language && isKnown(tag)) ?? language;
+}
+
+/** Some browsers want what is no language tag, as "en-US@posix". */
+function isKnown(tag: string): boolean {
+  try {
+    return Intl.DateTimeFormat.supportedLocalesOf(tag).length > 0;
+  } catch {
+    return false;
+  }
+}
+
+const wanted = typeof navigator === "undefined" ? [] : navigator.languages;
+
 /** The texts in the browser's language. It does not change while the page is open. */
-export const texts = textsFor(typeof navigator === "undefined" ? [] : navigator.languages);
+export const texts = textsFor(wanted);
+export const locale = localeFor(wanted, texts.language);
