@@ -38,6 +38,33 @@ async def test_members_who_cannot_be_loaded_are_asked_for_in_a_while(arrive: Arr
         await expect(alice.page.get_by_role("option", name=guest)).to_be_visible()
 
 
+async def test_a_search_for_people_that_fails_does_not_say_that_there_is_nobody(arrive: Arrive, unique: str) -> None:
+    alice = await arrive(f"Alice {unique}")
+    alice.may_lose_network = True
+    await alice.sign_in()
+    users = re.compile(r"/api/users\?")
+    await alice.page.route(users, lambda route: route.abort())
+    await alice.page.get_by_role("button", name="New conversation").first.click()
+    dialog = alice.page.get_by_role("dialog", name="New conversation")
+    await expect(dialog.get_by_role("status")).to_have_text("That did not work: the server cannot be reached.")
+    await alice.page.unroute(users)
+    await dialog.get_by_role("combobox", name="People").fill(f"Zoe {unique}")
+    await expect(dialog.get_by_role("status")).to_have_text("Nobody of that name has been here yet.")
+
+
+async def test_a_link_to_what_one_was_never_in_says_so(arrive: Arrive, unique: str) -> None:
+    alice, bob = await arrive(f"Alice {unique}"), await arrive(f"Bob {unique}")
+    await bob.sign_in()
+    rest, cid = await a_room(bob, [], f"Room {unique}")
+    async with rest:
+        await alice.sign_in()
+        await alice.page.evaluate("id => { location.hash = `#/c/${id}` }", cid)
+        told = alice.page.get_by_role("alert")
+        await expect(told).to_contain_text("There is no such conversation, or you are not in it.")
+        await expect(told).not_to_contain_text("You are no longer")
+        await alice.shot("unknown")
+
+
 async def test_a_part_of_the_page_that_cannot_be_fetched_fails_alone(arrive: Arrive, unique: str) -> None:
     alice, bob, _ = await two_in_a_group(arrive, unique)
     alice.may_lose_network = True

@@ -16,7 +16,7 @@ import { Removed } from "./room/Removed.tsx";
 import { Room } from "./room/Room.tsx";
 import type { Session } from "./signin/session.ts";
 import { texts } from "./texts/index.ts";
-import { bannerOf, listedOf, needsSignIn, useChat, useChatState, useRoom } from "./view.ts";
+import { bannerOf, listedOf, signInAgain, useChat, useChatState, useRoom } from "./view.ts";
 
 // What a first visit does not show is fetched when it is asked for.
 const ChannelsDialog = lazy(() => import("./channels/ChannelsDialog.tsx"));
@@ -55,11 +55,11 @@ function Conversations({ chat, session, onSignOut }: Props & { chat: Store }) {
   const [isCreating, setCreating] = useState(false);
   const { items, hasMore, isLoaded, isLoading, failure } = state.conversations;
   const listed = useMemo(() => items.map((one) => listedOf(one, userId)), [items, userId]);
-  const isRefused = needsSignIn(state);
+  const why = signInAgain(state);
 
   useEffect(() => {
-    if (isRefused) onSignOut(texts.signIn.refused);
-  }, [isRefused, onSignOut]);
+    if (why !== null) onSignOut(why);
+  }, [why, onSignOut]);
   const device = usePush(session);
   const { forget } = device;
   useWithdrawal(items, device.withdraw);

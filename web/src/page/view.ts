@@ -68,19 +68,19 @@ export function bannerOf({ connection }: ChatState): Banner {
     case "offline":
       return { kind: "offline" };
     case "stopped":
-      if (connection.reason) return { kind: "ended" };
+      if (connection.reason) return { kind: "ended", code: connection.reason.code };
   }
   return { kind: "connecting", isFirst: !connection.wasConnected };
 }
 
 const AUTHENTICATION_FAILED = 4500;
 
-/** The gateway or the provider wants the person to sign in again. */
-export function needsSignIn({ connection }: ChatState): boolean {
+/** Why the person has to sign in again; null where they need not. */
+export function signInAgain({ connection }: ChatState): string | null {
   const { status, reason } = connection;
-  return (
-    status === "stopped" && (reason?.code === AUTHENTICATION_FAILED || reason?.failure?.code === "NO_TOKEN")
-  );
+  if (status !== "stopped") return null;
+  if (reason?.code === AUTHENTICATION_FAILED) return texts.signIn.refused;
+  return reason?.failure?.code === "NO_TOKEN" ? texts.signIn.ended : null;
 }
 
 // ---------------------------------------------------------------------------------------------- conversations

@@ -7,7 +7,7 @@ export type Banner =
   | { kind: "connecting"; isFirst: boolean }
   | { kind: "waiting"; until: number }
   | { kind: "offline" }
-  | { kind: "ended" };
+  | { kind: "ended"; code: number };
 
 const words = texts.connection;
 const GRACE = 1200; // a connection that takes no longer than this needs no words
@@ -53,7 +53,7 @@ function textOf(banner: Banner, seconds: number): string {
     case "offline":
       return words.offline;
     case "ended":
-      return words.ended;
+      return words.endedBecause[banner.code] ?? words.ended;
     case "connecting":
       return banner.isFirst ? words.connecting : words.reconnecting;
     default:

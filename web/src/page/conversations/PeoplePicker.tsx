@@ -3,6 +3,7 @@ import { type KeyboardEvent, useEffect, useId, useState } from "react";
 import { Avatar } from "../parts/Avatar.tsx";
 import { isComposed } from "../parts/keys.ts";
 import { texts } from "../texts/index.ts";
+import { reasonOf } from "../texts/reason.ts";
 import { foldedForSearch } from "./names.ts";
 
 export interface Person {
@@ -28,7 +29,7 @@ const PAUSE = 150;
 export function PeoplePicker(props: Props) {
   const { label = words.people, search, picked, onChange, isSingle = false, without } = props;
   const [query, setQuery] = useState("");
-  const { people, isSearching } = useSearch(search, query);
+  const { people, isSearching, failure } = useSearch(search, query);
   const [active, setActive] = useState(0);
   const id = useId();
   // Until the answer is here, what was found before is looked through.
@@ -130,7 +131,7 @@ export function PeoplePicker(props: Props) {
           })}
         </div>
         <p role="status" className={found.length ? "sr-only" : "px-3 py-4 text-ink-soft text-sm"}>
-          {isSearching ? words.searching : !found.length && words.noPeople}
+          {isSearching ? words.searching : (failure ?? (!found.length && words.noPeople))}
         </p>
       </div>
     </div>
@@ -142,18 +143,23 @@ const matches = (person: Person, query: string) =>
 
 const intoView = (element: HTMLElement | null) => element?.scrollIntoView({ block: "nearest" });
 
+interface Answer {
+  query: string | null;
+  people: Person[];
+  failure: string | null;
+}
+
 function useSearch(search: Props["search"], query: string) {
-  const [answer, setAnswer] = useState<{ query: string | null; people: Person[] }>({
-    query: null,
-    people: [],
-  });
+  const [answer, setAnswer] = useState<Answer>({ query: null, people: [], failure: null });
   useEffect(() => {
     let isWanted = true;
     const later = setTimeout(
       () => {
-        search(query.trim())
-          .catch(() => [])
-          .then((people) => isWanted && setAnswer({ query, people }));
+        search(query.trim()).then(
+          (people) => isWanted && setAnswer({ query, people, failure: null }),
+          (error) =>
+            isWanted && setAnswer({ query, people: [], failure: texts.members.failed(reasonOf(error)) }),
+        );
       },
       query ? PAUSE : 0,
     );
@@ -162,5 +168,5 @@ function useSearch(search: Props["search"], query: string) {
       clearTimeout(later);
     };
   }, [search, query]);
-  return { people: answer.people, isSearching: answer.query !== query };
+  return { ...answer, isSearching: answer.query !== query };
 }

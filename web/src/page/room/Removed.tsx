@@ -3,7 +3,7 @@ import type { GoneReason } from "../../lib/index.ts";
 import { Mark } from "../parts/Mark.tsx";
 import { texts } from "../texts/index.ts";
 
-/** In the place of a conversation that one is no longer in. */
+/** In the place of a conversation that one is no longer in, or never was. */
 export function Removed({ reason }: { reason: GoneReason }) {
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => heading.current?.focus(), []);
@@ -11,7 +11,7 @@ export function Removed({ reason }: { reason: GoneReason }) {
     <div role="alert" className="m-auto grid max-w-md justify-items-center gap-3 px-8 text-center">
       <Mark className="size-14 text-line-strong" />
       <h1 ref={heading} tabIndex={-1} className="font-display text-2xl leading-tight outline-none">
-        {texts.removed.title}
+        {reason === "not_found" ? texts.removed.unknown : texts.removed.title}
       </h1>
       <p className="text-ink-soft">{texts.removed.hint[reason]}</p>
       <a

@@ -21,6 +21,7 @@ export const en = {
     signOut: "Sign out",
     signedInAs: (name: string) => `Signed in as ${name}`,
     failed: "That did not work. Please try again.",
+    ended: "Your sign-in has ended, perhaps in another tab. Please sign in again.",
     refused: "The server did not accept your sign-in. Please sign in again.",
     unreachable: "The server cannot be reached. Is it running?",
   },
@@ -33,6 +34,12 @@ export const en = {
     retryNow: "Try now",
     back: "Connected again.",
     ended: "The server has closed the connection.",
+    /** By the code with which it was closed. */
+    endedBecause: {
+      1009: "Something was too large for the server, and it has closed the connection.",
+      4503: "Palabre is open in too many places for the server. Close some of your tabs, then try again.",
+      4504: "The server takes no connection from this address. Ask whoever runs it.",
+    } as Record<number, string>,
   },
 
   conversations: {
@@ -242,8 +249,8 @@ export const en = {
     send: "Send",
     emoji: "Emoji",
     hint: "Enter sends, Shift + Enter starts a new line",
-    tooLong: (over: number) => `${over} characters too many`,
-    left: (count: number) => `${count} characters left`,
+    tooLong: (over: number) => plural(over, "character too many", "characters too many"),
+    left: (count: number) => plural(count, "character left", "characters left"),
     editing: "Editing",
     replyingTo: (name: string) => `Reply to ${name}`,
     cancel: "Cancel",
@@ -312,12 +319,13 @@ export const en = {
 
   removed: {
     title: "You are no longer in this conversation.",
+    unknown: "There is no such conversation, or you are not in it.",
     hint: {
       removed: "Somebody removed you. What you had begun to write is kept as a draft on this device.",
       left: "You left it, here or on another device.",
       deleted: "It was deleted, with everything that was said in it.",
       not_found:
-        "Somebody removed you, or it was deleted. What you had begun to write is kept as a draft on this device.",
+        "If it is a public channel, you can find and join it under “Public channels”. If you were in it, somebody removed you or it was deleted, and what you had begun to write is kept as a draft on this device.",
     },
     close: "Back to the conversations",
   },

@@ -24,6 +24,7 @@ export const fr: Texts = {
     signOut: "Se déconnecter",
     signedInAs: (name) => `Votre nom ici\u00a0: ${name}`,
     failed: "Cela n’a pas fonctionné. Veuillez réessayer.",
+    ended: "Votre connexion a pris fin, peut-être dans un autre onglet. Veuillez vous reconnecter.",
     refused: "Le serveur n’a pas accepté votre connexion. Veuillez vous reconnecter.",
     unreachable: "Le serveur est injoignable. Fonctionne-t-il\u202f?",
   },
@@ -36,6 +37,11 @@ export const fr: Texts = {
     retryNow: "Réessayer",
     back: "Connexion rétablie.",
     ended: "Le serveur a fermé la connexion.",
+    endedBecause: {
+      1009: "Quelque chose était trop volumineux pour le serveur, qui a fermé la connexion.",
+      4503: "Palabre est ouvert à trop d’endroits pour le serveur. Fermez quelques onglets, puis réessayez.",
+      4504: "Le serveur n’accepte pas de connexion depuis cette adresse. Adressez-vous à la personne qui l’administre.",
+    },
   },
 
   conversations: {
@@ -309,18 +315,19 @@ export const fr: Texts = {
     cancel: "Annuler",
     more: "Afficher plus de membres",
     failed: (reason) => `Cela n’a pas fonctionné\u00a0: ${reason}`,
-    created: (date) => `Commencée le ${date}`,
+    created: (date) => `Depuis le ${date}`,
   },
 
   removed: {
     title: "Vous n’êtes plus dans cette conversation.",
+    unknown: "Cette conversation n’existe pas, ou vous n’y êtes pas.",
     hint: {
       removed:
         "Quelqu’un vous en a retiré. Ce que vous aviez commencé à écrire reste en brouillon sur cet appareil.",
       left: "Vous l’avez quittée, ici ou sur un autre appareil.",
       deleted: "Elle a été supprimée, avec tout ce qui s’y est dit.",
       not_found:
-        "Quelqu’un vous en a retiré, ou elle a été supprimée. Ce que vous aviez commencé à écrire reste en brouillon sur cet appareil.",
+        "Si c’est un canal public, vous pouvez le trouver et le rejoindre sous «\u00a0Canaux publics\u00a0». Si vous y étiez, quelqu’un vous en a retiré ou elle a été supprimée, et ce que vous aviez commencé à écrire reste en brouillon sur cet appareil.",
     },
     close: "Retour aux conversations",
   },
@@ -340,7 +347,7 @@ export const fr: Texts = {
     title: "Notifications",
     unread: (count) =>
       count > 0 ? plural(count, "notification non lue", "notifications non lues") : "Tout est lu",
-    isUnread: "Non lu\u00a0:",
+    isUnread: "Non lue\u00a0:",
     readAll: "Tout marquer comme lu",
     none: "Rien pour l’instant. Vous trouverez ici ce dont on vous a prévenu pendant votre absence.",
     more: "Afficher les précédentes",
