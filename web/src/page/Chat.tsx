@@ -1,4 +1,4 @@
-import { lazy, useCallback, useEffect, useMemo, useState } from "react";
+import { lazy, useCallback, useEffect, useState } from "react";
 import type { Chat as Store } from "../lib/index.ts";
 import { ChatProvider } from "../lib/react.ts";
 import { AccountMenu } from "./account/AccountMenu.tsx";
@@ -16,7 +16,7 @@ import { Removed } from "./room/Removed.tsx";
 import { Room } from "./room/Room.tsx";
 import type { Session } from "./signin/session.ts";
 import { texts } from "./texts/index.ts";
-import { bannerOf, listedOf, signInAgain, useChat, useChatState, useRoom } from "./view.ts";
+import { bannerOf, signInAgain, useChat, useChatState, useListed, useRoom } from "./view.ts";
 
 // What a first visit does not show is fetched when it is asked for.
 const ChannelsDialog = lazy(() => import("./channels/ChannelsDialog.tsx"));
@@ -54,7 +54,7 @@ function Conversations({ chat, session, onSignOut }: Props & { chat: Store }) {
   const { toasts, close } = useNotices(chat, userId, openId);
   const [isCreating, setCreating] = useState(false);
   const { items, hasMore, isLoaded, isLoading, failure } = state.conversations;
-  const listed = useMemo(() => items.map((one) => listedOf(one, userId)), [items, userId]);
+  const listed = useListed(state, userId);
   const why = signInAgain(state);
 
   useEffect(() => {
@@ -159,7 +159,9 @@ function Conversations({ chat, session, onSignOut }: Props & { chat: Store }) {
         >
           {room.kind === "none" && <Nowhere />}
           {room.kind === "loading" && <p className="sr-only">{texts.loading}</p>}
-          {room.kind === "gone" && <Removed reason={room.reason} />}
+          {room.kind === "gone" && (
+            <Removed reason={room.reason} unsent={room.unsent} onDiscard={room.discard} />
+          )}
           {room.kind === "open" && (
             <Room
               key={openId}

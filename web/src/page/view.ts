@@ -1,5 +1,5 @@
 /** The one place where the page reads the store: its state as what is drawn, its calls as what people do. */
-import { useEffect, useMemo, useState, useSyncExternalStore } from "react";
+import { useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
 import type { Member } from "../lib/frames.ts";
 import {
   type AuditEntry,
@@ -88,7 +88,7 @@ export function signInAgain({ connection }: ChatState): string | null {
 /** Made once for each version of a conversation, so that what did not change is not drawn again. */
 const listed = new WeakMap<Conversation, Listed>();
 
-export function listedOf(conversation: Conversation, userId: string): Listed {
+function listedOf(conversation: Conversation, userId: string): Listed {
   const known = listed.get(conversation);
   if (known) return known;
   const { lastMessage: last } = conversation;
@@ -110,6 +110,42 @@ export function listedOf(conversation: Conversation, userId: string): Listed {
   };
   listed.set(conversation, made);
   return made;
+}
+
+/**
+ * What the list shows: the conversations, and before them those that are no more, while they hold what could not be
+ * sent. A device that did not see such a one go has forgotten how it was called.
+ */
+export function useListed({ conversations, rooms }: ChatState, userId: string): Listed[] {
+  const { items } = conversations;
+  const known = useRef(new Map<string, Listed>());
+  const here = useMemo(() => items.map((one) => listedOf(one, userId)), [items, userId]);
+  for (const one of here) known.current.set(one.id, one);
+  const ids = useMemo(() => new Set(items.map(({ id }) => id)), [items]);
+  const gone = useMemo(
+    () =>
+      Object.values(rooms).flatMap(({ conversationId, outgoing }) => {
+        const failed = outgoing.findLast(({ status }) => status === "failed");
+        if (!failed || ids.has(conversationId)) return [];
+        return [formerOf(conversationId, failed, known.current.get(conversationId))];
+      }),
+    [rooms, ids],
+  );
+  return useMemo(() => (gone.length > 0 ? [...gone, ...here] : here), [gone, here]);
+}
+
+function formerOf(id: string, failed: Outgoing, known: Listed | undefined): Listed {
+  return {
+    id,
+    title: known?.title ?? texts.conversations.former,
+    face: known?.face ?? { id, kind: "group" },
+    unread: 0,
+    isMentioned: false,
+    isMuted: false,
+    isArchived: false,
+    at: new Date(failed.createdAt),
+    last: null,
+  };
 }
 
 function senderInList(last: LastMessage, conversation: Conversation, userId: string): string | null {
@@ -180,7 +216,10 @@ export interface RoomActions extends Actions {
 }
 
 /** The conversation that is open: there, on its way, not one's own any more, or none. */
-export type RoomState = RoomView | { kind: "none" | "loading" } | { kind: "gone"; reason: GoneReason };
+export type RoomState =
+  | RoomView
+  | { kind: "none" | "loading" }
+  | { kind: "gone"; reason: GoneReason; unsent: readonly Spoken[]; discard: (tempId: string) => void };
 
 export function useRoom(chat: Chat, state: ChatState, id: string | null, userId: string): RoomState {
   useEffect(() => (id ? chat.open(id) : undefined), [chat, id]);
@@ -208,7 +247,10 @@ export function useRoom(chat: Chat, state: ChatState, id: string | null, userId:
   const excerpt = useMemo(() => around?.map(spokenOf) ?? null, [around]);
   return useMemo<RoomState>(() => {
     if (!actions) return { kind: "none" };
-    if (room?.gone) return { kind: "gone", reason: room.gone };
+    if (room?.gone) {
+      const unsent = messages.filter(({ state }) => state === "failed");
+      return { kind: "gone", reason: room.gone, unsent, discard: actions.discard };
+    }
     if (!room?.isLoaded || !conversation) return { kind: "loading" };
     return {
       kind: "open",

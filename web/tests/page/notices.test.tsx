@@ -1,8 +1,9 @@
 import { Window } from "happy-dom";
 import { act } from "react";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { Chat, ChatEvent } from "../../src/lib/index.ts";
 import { useNotices } from "../../src/page/notifications/notices.ts";
+import { Toasts } from "../../src/page/notifications/Toasts.tsx";
 
 const page = new Window();
 Object.assign(globalThis, {
@@ -38,7 +39,10 @@ beforeEach(() => {
   unmount = () => act(() => root.unmount());
   look(null);
 });
-afterEach(() => unmount());
+afterEach(() => {
+  vi.useRealTimers();
+  unmount();
+});
 
 const said = (conversationId: string, preview: string): ChatEvent => ({
   type: "notification",
@@ -77,4 +81,48 @@ test("what failed is told wherever one looks", () => {
   look("other");
   look("walk");
   expect(host.childElementCount).toBe(1);
+});
+
+const refused = (conversationId: string): ChatEvent => ({
+  type: "send_failed",
+  outgoing: {
+    tempId: "1",
+    conversationId,
+    content: "hello",
+    attachments: [],
+    replyTo: null,
+    reply: null,
+    mentions: [],
+    mentionAll: false,
+    createdAt: "2026-11-27T12:00:00.000Z",
+    status: "failed",
+    failure: { code: "NOT_A_MEMBER", message: "no", retryable: false },
+  },
+});
+
+test("what could not be sent is told until one looks there, whatever comes after it", () => {
+  tell(refused("walk"));
+  for (const id of ["walk", "one", "two", "three", "four"]) tell(said(id, id));
+  const notSent = "Not sent: you are not in this conversation.";
+  expect(host.textContent).toBe(`${notSent}twothreefour`);
+  look("walk");
+  expect(host.textContent).toBe("twothreefour");
+  tell(refused("walk"));
+  look(null);
+  expect(host.textContent).toBe("twothreefour");
+});
+
+test("what lasts is closed by nobody but the person", () => {
+  vi.useFakeTimers();
+  const onClose = vi.fn();
+  const toast = { conversationId: "walk", title: null, body: "" };
+  const toasts = [
+    { ...toast, id: "passes" },
+    { ...toast, id: "lasts", isLasting: true },
+  ];
+  const root = createRoot(document.createElement("div"));
+  act(() => root.render(<Toasts toasts={toasts} items={[]} onClose={onClose} />));
+  act(() => vi.advanceTimersByTime(60_000));
+  expect(onClose.mock.calls).toEqual([["passes"]]);
+  act(() => root.unmount());
 });

@@ -27,9 +27,11 @@ export const addressOf = (conversationId: string) => `#/c/${encodeURIComponent(c
 export const ConversationItem = memo(function ConversationItem(props: {
   item: Listed;
   draft: string;
+  /** What was refused for good; empty where nothing was. */
+  unsent: string;
   isCurrent: boolean;
 }) {
-  const { item, draft, isCurrent } = props;
+  const { item, draft, unsent, isCurrent } = props;
   const isUnread = item.unread > 0;
   return (
     <a
@@ -55,7 +57,13 @@ export const ConversationItem = memo(function ConversationItem(props: {
         </span>
         <span className="flex min-h-5 items-center gap-2">
           <span className={`min-w-0 flex-1 truncate text-sm ${isUnread ? "text-ink" : "text-ink-soft"}`}>
-            {draft && !isCurrent ? <Draft text={draft} /> : preview(item)}
+            {unsent ? (
+              <Own label={texts.messages.failed} text={unsent} className="text-danger" />
+            ) : draft && !isCurrent ? (
+              <Own label={words.draft} text={draft} className="text-earth" />
+            ) : (
+              preview(item)
+            )}
           </span>
           {item.isMentioned && (
             <span
@@ -80,10 +88,11 @@ export const ConversationItem = memo(function ConversationItem(props: {
   );
 });
 
-function Draft({ text }: { text: string }) {
+/** What one wrote oneself, and nobody else has seen. */
+function Own({ label, text, className }: { label: string; text: string; className: string }) {
   return (
     <>
-      <span className="font-semibold text-earth">{words.draft}</span>{" "}
+      <span className={`font-semibold ${className}`}>{label}</span>{" "}
       <bdi>{text.slice(0, PREVIEW).replace(/\s+/g, " ")}</bdi>
     </>
   );

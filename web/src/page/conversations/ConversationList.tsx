@@ -1,5 +1,6 @@
 import { Archive, ArrowLeft, Bell, Hash, Search, SquarePen, TextSearch, X } from "lucide-react";
 import { type KeyboardEvent, type ReactNode, useEffect, useRef, useState } from "react";
+import type { Room } from "../../lib/index.ts";
 import { Button, IconButton } from "../parts/buttons.tsx";
 import { isComposed } from "../parts/keys.ts";
 import { texts } from "../texts/index.ts";
@@ -10,8 +11,8 @@ const words = texts.conversations;
 
 interface Props {
   items: Listed[];
-  /** What was begun and not sent, by conversation. */
-  drafts: Readonly<Record<string, { draft: string }>>;
+  /** What was begun, and what could not be sent, by conversation. */
+  drafts: Readonly<Record<string, Pick<Room, "draft" | "outgoing">>>;
   currentId: string | null;
   /** The first of them have come. */
   isLoaded: boolean;
@@ -132,6 +133,7 @@ export function ConversationList(props: Props) {
               <ConversationItem
                 item={item}
                 draft={drafts[item.id]?.draft ?? ""}
+                unsent={unsentIn(drafts[item.id])}
                 isCurrent={item.id === currentId}
               />
             </li>
@@ -205,6 +207,11 @@ function NoConversation({ onNew }: { onNew: () => void }) {
       </Button>
     </div>
   );
+}
+
+/** The last that was refused for good. */
+function unsentIn(room: Pick<Room, "outgoing"> | undefined): string {
+  return room?.outgoing.findLast(({ status }) => status === "failed")?.content ?? "";
 }
 
 /** The arrows, Home and End go from link to link. */

@@ -92,6 +92,8 @@ export const MessageRow = memo(function MessageRow(props: Props) {
           {message.state === "failed" && (
             <Failure
               reason={message.failure}
+              // A page that is not from https or this host has no clipboard.
+              onCopy={navigator.clipboard && message.content ? () => acts.copy(message) : null}
               onRetry={() => onRetry(message.key)}
               onDiscard={() => onDiscard(message.key)}
             />
@@ -248,8 +250,13 @@ function State({ state }: { state: Spoken["state"] }) {
   );
 }
 
-function Failure(props: { reason: string | null; onRetry: () => void; onDiscard: () => void }) {
-  const { reason, onRetry, onDiscard } = props;
+function Failure(props: {
+  reason: string | null;
+  onCopy: (() => void) | null;
+  onRetry: () => void;
+  onDiscard: () => void;
+}) {
+  const { reason, onCopy, onRetry, onDiscard } = props;
   const action = "rounded px-1 font-semibold underline-offset-2 hover:underline";
   return (
     <p role="alert" className="flex flex-wrap items-center gap-x-2 px-2 pt-1 text-danger text-sm">
@@ -257,6 +264,11 @@ function Failure(props: { reason: string | null; onRetry: () => void; onDiscard:
       <button type="button" onClick={onRetry} className={action}>
         {words.retry}
       </button>
+      {onCopy && (
+        <button type="button" onClick={onCopy} className={`${action} text-ink-soft`}>
+          {words.copy}
+        </button>
+      )}
       <button type="button" onClick={onDiscard} className={`${action} text-ink-soft`}>
         {words.discard}
       </button>

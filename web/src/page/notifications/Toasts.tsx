@@ -8,16 +8,19 @@ import { texts } from "../texts/index.ts";
 export interface Toast {
   id: string;
   conversationId: string;
-  title: string;
+  /** Null for that of the conversation. */
+  title: string | null;
   body: string;
   /** Also where one is looking. */
   isAlways?: boolean;
+  /** Until it is closed, or the conversation is looked at. */
+  isLasting?: boolean;
 }
 
 const STAYS = 6000;
 const words = texts.notifications;
 
-/** The newest few, each until it has been there for a while; not while the pointer or the focus rests on it. */
+/** The newest few; most of them go by themselves after a while, but not while the pointer or the focus rests on them. */
 export function Toasts(props: { toasts: Toast[]; items: Listed[]; onClose: (id: string) => void }) {
   const { toasts, items, onClose } = props;
   return (
@@ -45,7 +48,7 @@ function ToastCard(props: { toast: Toast; item: Listed | undefined; onClose: () 
   const isHeld = isPointedAt || hasFocus;
   // biome-ignore lint/correctness/useExhaustiveDependencies: from when it appears, or is let go of
   useEffect(() => {
-    if (isHeld) return;
+    if (isHeld || toast.isLasting) return;
     const later = setTimeout(onClose, STAYS);
     return () => clearTimeout(later);
   }, [isHeld]);
@@ -60,7 +63,9 @@ function ToastCard(props: { toast: Toast; item: Listed | undefined; onClose: () 
     >
       {item && <Avatar id={item.face.id} name={item.title} kind={item.face.kind} />}
       <a href={addressOf(toast.conversationId)} onClick={onClose} className="grid min-w-0 flex-1 rounded-lg">
-        <bdi className="truncate font-semibold text-[0.9375rem]">{toast.title}</bdi>
+        <bdi className="truncate font-semibold text-[0.9375rem]">
+          {toast.title ?? item?.title ?? texts.appName}
+        </bdi>
         <span className="line-clamp-2 text-ink-soft text-sm [overflow-wrap:anywhere]">{toast.body}</span>
       </a>
       <button

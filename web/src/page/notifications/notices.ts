@@ -25,15 +25,12 @@ export function useNotices(chat: Chat, userId: string, openId: string | null) {
         const notice = noticeOf(event, chat, userId);
         if (!notice) return;
         const { conversationId, title, body } = notice;
-        if (event.type !== "change_failed")
+        if (title !== null)
           notifyDevice({ title, body, tag: conversationId, onOpen: () => openConversation(conversationId) });
         if (event.type === "message") return;
         count.current += 1;
         const toast = { ...notice, id: String(count.current) };
-        // One for each conversation: what came last.
-        setToasts((shown) =>
-          [...shown.filter((one) => one.conversationId !== conversationId), toast].slice(-MOST),
-        );
+        setToasts((shown) => withToast(shown, toast));
       }),
     [chat, userId],
   );
@@ -50,6 +47,14 @@ export function useNotices(chat: Chat, userId: string, openId: string | null) {
   return { toasts: shown, close };
 }
 
+/** One for each conversation: what came last. Nothing that passes takes the place of one that lasts. */
+function withToast(toasts: readonly Toast[], toast: Toast): Toast[] {
+  const isSameKind = (one: Toast) => Boolean(one.isLasting) === Boolean(toast.isLasting);
+  const others = toasts.filter((one) => !isSameKind(one));
+  const same = toasts.filter((one) => isSameKind(one) && one.conversationId !== toast.conversationId);
+  return [...others, ...[...same, toast].slice(-MOST)];
+}
+
 /** Without those of a conversation that the person looks at; the same where there are none. */
 function without(toasts: Toast[], openId: string | null): Toast[] {
   const rest = toasts.filter((toast) => toast.isAlways || toast.conversationId !== openId);
@@ -60,7 +65,8 @@ type Notice = Omit<Toast, "id">;
 
 function noticeOf(event: ChatEvent, chat: Chat, userId: string): Notice | null {
   if (event.type === "notification") return noticeOfNotification(event.notification);
-  if (event.type === "change_failed") return noticeOfFailure(event, chat, userId);
+  if (event.type === "change_failed") return noticeOfChange(event);
+  if (event.type === "send_failed") return noticeOfUnsent(event);
   if (event.type !== "message" || event.isReplay || event.message.senderId === userId || isAttentive())
     return null;
   return noticeOfMessage(event.message, chat, userId);
@@ -77,16 +83,18 @@ function noticeOfNotification(notification: Notification): Notice {
   return { conversationId, title, body: shortened(notification.preview ?? "") };
 }
 
-function noticeOfFailure(
-  { conversationId, change, failure }: ChatEvent & { type: "change_failed" },
-  chat: Chat,
-  userId: string,
-): Notice {
-  const reason = refusalOf(failure);
-  const body = texts.messages.notChanged[change](reason);
-  const conversation = chat.getSnapshot().conversations.items.find((one) => one.id === conversationId);
-  const title = conversation ? titleOf(conversation, userId, texts.conversations) : texts.appName;
-  return { conversationId, title, body, isAlways: true };
+function noticeOfChange(event: ChatEvent & { type: "change_failed" }): Notice {
+  const { conversationId, change, failure } = event;
+  const body = texts.messages.notChanged[change](refusalOf(failure));
+  return { conversationId, title: null, body, isAlways: true };
+}
+
+/** Whoever looks at the conversation sees it there. */
+function noticeOfUnsent({ outgoing }: ChatEvent & { type: "send_failed" }): Notice {
+  const { conversationId, failure } = outgoing;
+  const { failed, failedBecause } = texts.messages;
+  const body = failure ? failedBecause(refusalOf(failure)) : failed;
+  return { conversationId, title: null, body, isLasting: true };
 }
 
 const isMentioned = ({ mentions = [], mentionAll }: Message, userId: string) =>

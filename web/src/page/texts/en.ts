@@ -58,6 +58,7 @@ export const en = {
     attachment: "Attachment",
     draft: "Draft",
     unnamed: "Unnamed conversation",
+    former: "Former conversation",
     onlyYou: "Only you",
     kind: { direct: "Direct message", group: "Group", channel: "Channel" },
     pick: "Pick a conversation, or start a new one.",
@@ -327,6 +328,7 @@ export const en = {
       not_found:
         "If it is a public channel, you can find and join it under “Public channels”. If you were in it, somebody removed you or it was deleted, and what you had begun to write is kept as a draft on this device.",
     },
+    unsent: "Messages that were not sent",
     close: "Back to the conversations",
   },
 

@@ -60,6 +60,7 @@ export const fr: Texts = {
     attachment: "Pièce jointe",
     draft: "Brouillon",
     unnamed: "Conversation sans nom",
+    former: "Ancienne conversation",
     onlyYou: "Personne d’autre",
     kind: { direct: "Message direct", group: "Groupe", channel: "Canal" },
     pick: "Choisissez une conversation, ou commencez-en une.",
@@ -329,6 +330,7 @@ export const fr: Texts = {
       not_found:
         "Si c’est un canal public, vous pouvez le trouver et le rejoindre sous «\u00a0Canaux publics\u00a0». Si vous y étiez, quelqu’un vous en a retiré ou elle a été supprimée, et ce que vous aviez commencé à écrire reste en brouillon sur cet appareil.",
     },
+    unsent: "Messages non envoyés",
     close: "Retour aux conversations",
   },
 

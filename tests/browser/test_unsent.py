@@ -1,0 +1,90 @@
+"""What was written and not sent: nobody loses it without being told."""
+
+from typing import Any
+
+import pytest
+from playwright.async_api import Locator, expect
+
+from tests.browser.conftest import Arrive
+from tests.browser.person import Person
+from tests.browser.test_reading import conversation_of, listed
+from tests.support.chat_client import Rest
+
+pytestmark = pytest.mark.e2e
+
+
+async def go_offline(person: Person) -> None:
+    person.may_lose_network = True
+    await person.context.set_offline(True)
+    await expect(person.page.get_by_role("status").filter(has_text="You are offline").first).to_be_visible()
+
+
+async def leave_something(arrive: Arrive, unique: str, **options: Any) -> tuple[Person, Person, str, str]:
+    """What Bob wrote while he was offline waits in a conversation of Alice that he does not look at; its name and id."""
+    alice, bob = await arrive(f"Alice {unique}"), await arrive(f"Bob {unique}", **options)
+    for person in (alice, bob):
+        await person.sign_in()
+    room = f"Walk {unique}"
+    walk = await conversation_of(alice, [bob], room)
+    await bob.open(room)
+    await go_offline(bob)
+    await bob.write("from the tunnel")
+    await expect(bob.message("from the tunnel")).to_be_visible()
+    await bob.page.evaluate("location.hash = '#/'")
+    await expect(bob.log).to_be_hidden()
+    return alice, bob, room, walk
+
+
+def notices(person: Person) -> Locator:
+    return person.page.get_by_role("region", name="Notifications")
+
+
+async def test_what_a_closed_conversation_refuses_is_told_wherever_one_looks(arrive, unique):
+    alice, bob, room, walk = await leave_something(arrive, unique)
+    async with Rest(alice.url) as rest:
+        await rest.login(alice.name)
+        await rest.http.patch(f"/api/conversations/{walk}", json={"closed": True})
+    await bob.context.set_offline(False)
+    await expect(notices(bob)).to_contain_text(room)
+    await expect(notices(bob)).to_contain_text("Not sent: it is not allowed here, or not any more.")
+    await expect(listed(bob, room)).to_contain_text("Not sent from the tunnel")
+    await bob.shot("not-sent")
+    await bob.check_accessibility()
+    await bob.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    await notices(bob).get_by_role("link", name=room).click()
+    await bob.message("from the tunnel").get_by_role("button", name="Copy").click()
+    assert await bob.page.evaluate("navigator.clipboard.readText()") == "from the tunnel"
+    await expect(notices(bob)).to_have_text("")
+    await bob.message("from the tunnel").get_by_role("button", name="Discard").click()
+    await expect(listed(bob, room)).not_to_contain_text("Not sent")
+
+
+async def test_what_was_written_where_one_was_removed_can_still_be_read(arrive, unique):
+    alice, bob, room, walk = await leave_something(arrive, unique)
+    async with Rest(alice.url) as rest, Rest(bob.url) as bob_rest:
+        await rest.login(alice.name)
+        await bob_rest.login(bob.name)
+        await rest.remove_member(walk, bob_rest.user_id)
+    await bob.context.set_offline(False)
+    await expect(notices(bob)).to_contain_text(f"{room}Not sent: you are not in this conversation.")
+    await expect(listed(bob, room)).to_contain_text("Not sent from the tunnel")
+    await bob.page.reload()
+    left = bob.nav.get_by_role("link", name="Not sent from the tunnel")
+    await left.click()
+    gone = bob.page.get_by_role("alert").filter(has_text="You are no longer in this conversation.")
+    await gone.wait_for()
+    await bob.page.reload()
+    await gone.wait_for()
+    await expect(left).to_contain_text("Former conversation")  # of which nothing else is kept
+    unsent = bob.page.get_by_role("region", name="Messages that were not sent")
+    await expect(unsent.get_by_role("listitem")).to_contain_text("from the tunnel")
+    await bob.shot("removed-not-sent")
+    await bob.check_accessibility()
+    await bob.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    await unsent.get_by_role("button", name="Copy").click()
+    assert await bob.page.evaluate("navigator.clipboard.readText()") == "from the tunnel"
+    await unsent.get_by_role("button", name="Discard").click()
+    await expect(unsent).to_have_count(0)
+    await expect(gone).to_be_visible()
+    await expect(left).to_have_count(0)
+    bob.complaints = [told for told in bob.complaints if "status of 404" not in told]  # the browser says so by itself
