@@ -88,3 +88,45 @@ async def test_what_was_written_where_one_was_removed_can_still_be_read(arrive, 
     await expect(gone).to_be_visible()
     await expect(left).to_have_count(0)
     bob.complaints = [told for told in bob.complaints if "status of 404" not in told]  # the browser says so by itself
+
+
+async def test_signing_out_asks_before_it_destroys_what_was_not_sent(arrive, unique):
+    alice = await arrive(f"Alice {unique}")
+    await alice.sign_in()
+    await conversation_of(alice, [], f"Walk {unique}")
+    await alice.open(f"Walk {unique}")
+    await go_offline(alice)
+    await alice.write("from the tunnel")
+    menu = alice.page.get_by_role("button", name="Your account and settings")
+    sign_out = alice.nav.get_by_role("button", name="Sign out")
+    asked = alice.page.get_by_role("dialog", name="Sign out")
+    await menu.click()
+    await sign_out.click()
+    await expect(asked).to_contain_text("messages that were not sent")
+    await alice.shot("signing-out")
+    await alice.check_accessibility()
+    await asked.get_by_role("button", name="Cancel").click()
+    await alice.context.set_offline(False)
+    await alice.sees_sent("from the tunnel")
+
+    await alice.composer.fill("not finish")
+    await menu.click()
+    await sign_out.click()
+    await asked.get_by_role("button", name="Sign out").click()
+    await expect(alice.page.get_by_label("Your name")).to_be_visible()
+    await alice.sign_in()
+    await alice.open(f"Walk {unique}")
+    await expect(alice.composer).to_have_value("")
+
+
+async def test_signing_out_says_that_it_is_being_done(arrive, unique):
+    alice = await arrive(f"Alice {unique}")
+    await alice.sign_in()
+    await alice.page.evaluate(
+        "() => { navigator.serviceWorker.getRegistration = () => new Promise(resolve => { window.goOn = resolve }) }"
+    )
+    await alice.page.get_by_role("button", name="Your account and settings").click()
+    await alice.nav.get_by_role("button", name="Sign out").click()
+    await expect(alice.nav.get_by_role("button", name="Signing out…")).to_be_disabled()
+    await alice.page.evaluate("window.goOn()")
+    await expect(alice.page.get_by_label("Your name")).to_be_visible()

@@ -10,13 +10,14 @@ import type { Target } from "./messages/jumping.ts";
 import { useNotices } from "./notifications/notices.ts";
 import { usePush, useWithdrawal } from "./notifications/push.ts";
 import { Toasts } from "./notifications/Toasts.tsx";
+import { Confirm } from "./parts/Confirm.tsx";
 import { Fetched } from "./parts/Fetched.tsx";
 import { Nowhere } from "./room/Nowhere.tsx";
 import { Removed } from "./room/Removed.tsx";
 import { Room } from "./room/Room.tsx";
 import type { Session } from "./signin/session.ts";
 import { texts } from "./texts/index.ts";
-import { bannerOf, signInAgain, useChat, useChatState, useListed, useRoom } from "./view.ts";
+import { bannerOf, hasUnsent, signInAgain, useChat, useChatState, useListed, useRoom } from "./view.ts";
 
 // What a first visit does not show is fetched when it is asked for.
 const ChannelsDialog = lazy(() => import("./channels/ChannelsDialog.tsx"));
@@ -63,13 +64,18 @@ function Conversations({ chat, session, onSignOut }: Props & { chat: Store }) {
   const device = usePush(session);
   const { forget } = device;
   useWithdrawal(items, device.withdraw);
-  const signOut = useCallback(() => {
-    // A device that cannot be given up now belongs to whoever signs in here next.
-    void forget()
-      .catch(() => undefined)
-      .then(() => chat.signOut())
-      .finally(() => onSignOut(null));
-  }, [chat, forget, onSignOut]);
+  const [asksToSignOut, setAsksToSignOut] = useState(false);
+  const [isSigningOut, setSigningOut] = useState(false);
+  const signOut = async () => {
+    setSigningOut(true);
+    try {
+      // A device that cannot be given up now belongs to whoever signs in here next.
+      await forget().catch(() => undefined);
+      await chat.signOut();
+    } finally {
+      onSignOut(null);
+    }
+  };
   useEffect(() => void chat.loadNotifications().catch(() => undefined), [chat]);
   // What fails here is tried again in a while or when the connection is back, and the banner says what is wrong.
   const loadMore = useCallback(() => void chat.loadMoreConversations().catch(() => undefined), [chat]);
@@ -148,7 +154,8 @@ function Conversations({ chat, session, onSignOut }: Props & { chat: Store }) {
                 presence={state.myPresence ?? "online"}
                 onPresence={chat.setPresence}
                 onNotificationSettings={() => setTold("settings")}
-                onSignOut={signOut}
+                isSigningOut={isSigningOut}
+                onSignOut={() => (hasUnsent(state) ? setAsksToSignOut(true) : void signOut())}
               />
             </ConversationList>
           </div>
@@ -223,6 +230,15 @@ function Conversations({ chat, session, onSignOut }: Props & { chat: Store }) {
           />
         )}
       </Fetched>
+      {asksToSignOut && (
+        <Confirm
+          title={texts.signIn.signOut}
+          question={texts.signIn.confirmSignOut}
+          submit={isSigningOut ? texts.signIn.signingOut : texts.signIn.signOut}
+          action={signOut}
+          onClose={() => setAsksToSignOut(false)}
+        />
+      )}
       <Toasts toasts={toasts} items={listed} onClose={close} />
     </div>
   );

@@ -153,6 +153,13 @@ function senderInList(last: LastMessage, conversation: Conversation, userId: str
   return conversation.type === "direct" ? null : last.senderName;
 }
 
+/** Whether this person wrote something that only this device has. */
+export function hasUnsent({ rooms }: ChatState): boolean {
+  return Object.values(rooms).some(
+    ({ draft, outgoing }) => draft.trim() !== "" || outgoing.some(({ status }) => status !== "sent"),
+  );
+}
+
 // ------------------------------------------------------------------------------------------------------- room
 
 export interface RoomView {

@@ -15,12 +15,13 @@ interface Props {
   onPresence: (status: MyPresence) => void;
   /** To choose of what one is told. */
   onNotificationSettings: () => void;
+  isSigningOut: boolean;
   onSignOut: () => void;
 }
 
 /** One's own corner: who one is, how one is seen, how the page looks, notifications, and the way out. */
 export function AccountMenu(props: Props) {
-  const { userId, userName, presence, onPresence, onNotificationSettings, onSignOut } = props;
+  const { userId, userName, presence, onPresence, onNotificationSettings, isSigningOut, onSignOut } = props;
   const { isOpen, setOpen, whole, button, onKeyDown } = useMenu();
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: Escape bubbles up from whatever has the focus inside
@@ -60,11 +61,12 @@ export function AccountMenu(props: Props) {
           </button>
           <button
             type="button"
+            disabled={isSigningOut}
             onClick={onSignOut}
-            className="flex min-h-10 items-center gap-3 rounded-2xl px-3 text-left hover:bg-hover"
+            className="flex min-h-10 items-center gap-3 rounded-2xl px-3 text-left enabled:hover:bg-hover disabled:opacity-55"
           >
             <LogOut aria-hidden="true" className="size-5 text-ink-soft" strokeWidth={1.9} />
-            {texts.signIn.signOut}
+            {isSigningOut ? texts.signIn.signingOut : texts.signIn.signOut}
           </button>
         </div>
       )}

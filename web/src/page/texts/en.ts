@@ -19,6 +19,9 @@ export const en = {
     noWay: "This server does not say how people sign in. Ask whoever runs it.",
     development: "This server is set up for development: anybody may choose any name.",
     signOut: "Sign out",
+    signingOut: "Signing out…",
+    confirmSignOut:
+      "You have drafts, or messages that were not sent. They are on this device only, and signing out deletes them.",
     signedInAs: (name: string) => `Signed in as ${name}`,
     failed: "That did not work. Please try again.",
     ended: "Your sign-in has ended, perhaps in another tab. Please sign in again.",

@@ -22,6 +22,9 @@ export const fr: Texts = {
     development:
       "Ce serveur est réglé pour le développement\u00a0: n’importe qui peut prendre n’importe quel nom.",
     signOut: "Se déconnecter",
+    signingOut: "Déconnexion…",
+    confirmSignOut:
+      "Vous avez des brouillons, ou des messages non envoyés. Ils ne sont gardés que sur cet appareil, et la déconnexion les efface.",
     signedInAs: (name) => `Votre nom ici\u00a0: ${name}`,
     failed: "Cela n’a pas fonctionné. Veuillez réessayer.",
     ended: "Votre connexion a pris fin, peut-être dans un autre onglet. Veuillez vous reconnecter.",
