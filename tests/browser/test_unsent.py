@@ -7,7 +7,10 @@ from playwright.async_api import Locator, expect
 
 from tests.browser.conftest import Arrive
 from tests.browser.person import Person
+from tests.browser.test_changing import act
 from tests.browser.test_reading import conversation_of, listed
+from tests.browser.test_talking import two_in_a_group
+from tests.browser.test_threads import thread
 from tests.support.chat_client import Rest
 
 pytestmark = pytest.mark.e2e
@@ -130,3 +133,60 @@ async def test_signing_out_says_that_it_is_being_done(arrive, unique):
     await expect(alice.nav.get_by_role("button", name="Signing out…")).to_be_disabled()
     await alice.page.evaluate("window.goOn()")
     await expect(alice.page.get_by_label("Your name")).to_be_visible()
+
+
+async def test_what_is_begun_in_a_thread_outlives_the_panel_it_is_written_in(arrive, unique):
+    alice, bob, _ = await two_in_a_group(arrive, unique)
+    await alice.write("Where do we meet?")
+    await alice.sees_sent("Where do we meet?")
+    await act(alice, "Where do we meet?", "Reply in thread")
+    field = thread(alice).get_by_role("textbox")
+    await field.fill("At the mill")
+    panel = alice.page.get_by_role("dialog", name="Thread")
+    await expect(panel).to_have_count(0)
+    await alice.page.set_viewport_size({"width": 1000, "height": 800})  # from beside the messages to over them
+    await expect(panel).to_be_visible()
+    await expect(field).to_have_value("At the mill")
+    await field.press("Escape")
+    await expect(panel).to_have_count(0)
+    await expect(alice.composer).to_have_value("")
+    await act(alice, "Where do we meet?", "Reply in thread")
+    await expect(field).to_have_value("At the mill")
+    await field.press("Enter")
+    await expect(thread(alice).get_by_role("article").filter(has_text="At the mill")).to_have_count(1)
+    await expect(field).to_have_value("")
+    await field.press("Escape")
+    await act(alice, "Where do we meet?", "Reply in thread")
+    await expect(field).to_have_value("")
+    await expect(bob.message("Where do we meet?").get_by_role("button", name="1 reply")).to_be_visible()
+
+
+async def test_that_a_draft_is_a_reply_is_kept_with_it(arrive, unique):
+    alice, bob, room = await two_in_a_group(arrive, unique)
+    await alice.write("Where do we meet?")
+    await bob.sees("Where do we meet?")
+    await bob.write("I am here")
+    await bob.sees_sent("I am here")
+    await act(bob, "Where do we meet?", "Reply")
+    await bob.composer.fill("At the mill")
+    replying = bob.page.get_by_text(f"Reply to {alice.name}")
+    await expect(replying).to_be_visible()
+    await bob.page.evaluate("location.hash = '#/'")
+    await expect(bob.log).to_be_hidden()
+    await bob.open(room)
+    await expect(bob.composer).to_have_value("At the mill")
+    await expect(replying).to_be_visible()
+    # An edit is another thing, after which the reply goes on.
+    await act(bob, "I am here", "Edit")
+    await expect(bob.composer).to_have_value("I am here")
+    await bob.composer.press("Escape")
+    await expect(bob.composer).to_have_value("At the mill")
+    await expect(replying).to_be_visible()
+    await bob.composer.press("Enter")
+    await bob.sees_sent("At the mill")
+    await expect(bob.message("At the mill")).to_contain_text(f"{alice.name}Where do we meet?")
+    await expect(replying).to_have_count(0)
+    await expect(bob.composer).to_have_value("")
+    await bob.write("and in time")
+    await bob.sees_sent("and in time")
+    await expect(bob.message("and in time")).not_to_contain_text("Where do we meet?")

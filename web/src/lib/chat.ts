@@ -11,6 +11,7 @@ import type {
   Message,
   MessageSent,
   Pong,
+  Quote,
   ServerFrame,
 } from "./frames.ts";
 import { watchIdle } from "./idle.ts";
@@ -24,7 +25,7 @@ import { createReads } from "./reads.ts";
 import { createRest, type List } from "./rest.ts";
 import { createRooms } from "./rooms.ts";
 import { createSocket, type Timing } from "./socket.ts";
-import { changed, conversationOf, INITIAL, roomOf, withConversations, withRoom } from "./state.ts";
+import { changed, conversationOf, INITIAL, roomOf, withConversations, withDraft, withRoom } from "./state.ts";
 import { noStorage, openStorage, type Storage } from "./storage.ts";
 import { addListener, callAll, createStore } from "./store.ts";
 import { browserSurroundings, type Surroundings } from "./surroundings.ts";
@@ -418,11 +419,19 @@ export function createChat(options: ChatOptions, internals: Internals = {}): Cha
   }
 
   function send(conversationId: string, content: string, options?: SendOptions): string {
-    const quoted = options?.replyTo === undefined ? undefined : find(conversationId, options.replyTo);
-    const entry = newEntry(conversationId, content, options, quoted ? quoteOf(quoted) : null);
+    const entry = newEntry(conversationId, content, options, quoted(conversationId, options?.replyTo));
     typing.stop(conversationId);
     store.batch(() => outbox.add(entry));
     return entry.tempId;
+  }
+
+  /** What a message replies to, where that is here, or was when the message was begun. */
+  function quoted(conversationId: string, messageId: string | undefined): Quote | null {
+    if (messageId === undefined) return null;
+    const message = find(conversationId, messageId);
+    if (message) return quoteOf(message);
+    const { draftReply } = roomOf(store.get(), conversationId);
+    return draftReply?.messageId === messageId ? draftReply : null;
   }
 
   /** A message, where it is here. */
@@ -509,7 +518,10 @@ export function createChat(options: ChatOptions, internals: Internals = {}): Cha
       if (roomOf(store.get(), conversationId).status === "joined") typing.start(conversationId);
     },
     stopTyping: typing.stop,
-    setDraft: (conversationId, draft) => store.set(withRoom(store.get(), conversationId, { draft })),
+    setDraft(conversationId, draft, threadId) {
+      const changes = typeof draft === "string" ? { text: draft } : draft;
+      store.set(withDraft(store.get(), conversationId, changes, threadId));
+    },
     searchPeople: directory.searchPeople,
     createConversation: directory.create,
     rename: directory.rename,

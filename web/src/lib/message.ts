@@ -20,11 +20,13 @@ export function newest(held: Message, came: Message): Message {
 export const changeOf = (message: Message) => message.changeSeq ?? 0;
 
 /** What shows a message above a reply to it, as the gateway makes it. */
-export function quoteOf({ id, seq, senderId, senderName, content, isDeleted }: Message): Quote {
+export function quoteOf(message: Pick<Message, QuotedParts>): Quote {
+  const { id, seq, senderId, senderName, content, isDeleted } = message;
   const preview = [...content].slice(0, PREVIEW).join("");
   return { messageId: id, seq, senderId, senderName, preview, ...(isDeleted && { isDeleted }) };
 }
 
+type QuotedParts = "id" | "seq" | "senderId" | "senderName" | "content" | "isDeleted";
 const PREVIEW = 140;
 
 function newestReplies(one: Replies | undefined, other: Replies | undefined): Replies | undefined {

@@ -15,7 +15,7 @@ import { createHoles, LARGEST_HOLE } from "./holes.ts";
 import { newest, replaced } from "./message.ts";
 import { newlyOpened, type Opened } from "./opened.ts";
 import { createRefetch, endOf, toldOf } from "./refetch.ts";
-import { roomOf, withRoom } from "./state.ts";
+import { NO_DRAFTS, roomOf, withRoom } from "./state.ts";
 import {
   add,
   EMPTY,
@@ -427,7 +427,7 @@ export function createRooms(context: Context, { onMessages, shown }: RoomsOption
     const known = roomOf(store.get(), conversationId).gone;
     // A call may find that it is gone before a frame tells why.
     const isNews = known === null || (known === "not_found" && reason !== known);
-    if (isNews && (reason === "left" || reason === "deleted")) forgetDraft(conversationId);
+    if (isNews && (reason === "left" || reason === "deleted")) forgetDrafts(conversationId);
     if (isNews && known) show(conversationId, { gone: reason });
     if (known) return;
     const room = rooms.get(conversationId);
@@ -450,9 +450,9 @@ export function createRooms(context: Context, { onMessages, shown }: RoomsOption
     });
   }
 
-  /** Not that of somebody who was removed: they may be brought back, and finish it. */
-  function forgetDraft(conversationId: string): void {
-    show(conversationId, { draft: "" });
+  /** Not those of somebody who was removed: they may be brought back, and finish them. */
+  function forgetDrafts(conversationId: string): void {
+    show(conversationId, NO_DRAFTS);
     void context.storage.then((storage) => storage.keepDraft(conversationId, ""));
   }
 

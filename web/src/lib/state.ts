@@ -1,6 +1,6 @@
 /** How the state changes: from one `ChatState` to the next, sharing what stays the same. No I/O. */
 import type { ConversationView } from "./rest.ts";
-import type { ChatState, Conversation, LastMessage, Member, Room } from "./types.ts";
+import type { ChatState, Conversation, Draft, LastMessage, Member, Room } from "./types.ts";
 
 export const INITIAL: ChatState = {
   connection: { status: "stopped", retryAt: null, reason: null, wasConnected: false },
@@ -26,6 +26,12 @@ export const INITIAL: ChatState = {
   },
 };
 
+export const NO_DRAFTS: Pick<Room, "draft" | "draftReply" | "threadDrafts"> = {
+  draft: "",
+  draftReply: null,
+  threadDrafts: {},
+};
+
 export function roomOf(state: ChatState, conversationId: string): Room {
   return (
     state.rooms[conversationId] ?? {
@@ -43,7 +49,7 @@ export function roomOf(state: ChatState, conversationId: string): Room {
       threads: {},
       members: { items: [], isLoaded: false, isLoading: false, hasMore: false },
       pins: { items: [], isLoaded: false },
-      draft: "",
+      ...NO_DRAFTS,
     }
   );
 }
@@ -53,6 +59,26 @@ export function withRoom(state: ChatState, conversationId: string, changes: Part
   const next = changed(room, changes);
   if (next === room && state.rooms[conversationId]) return state;
   return { ...state, rooms: { ...state.rooms, [conversationId]: next } };
+}
+
+/** What is left out of a draft stays as it is. */
+export function withDraft(
+  state: ChatState,
+  conversationId: string,
+  changes: Partial<Draft>,
+  threadId?: string,
+): ChatState {
+  const { draft, draftReply, threadDrafts } = roomOf(state, conversationId);
+  if (threadId === undefined) {
+    const { text = draft, reply = draftReply } = changes;
+    return withRoom(state, conversationId, { draft: text, draftReply: reply });
+  }
+  const { [threadId]: known = { text: "", reply: null }, ...others } = threadDrafts;
+  const next = { ...known, ...changes };
+  const isBegun = next.text !== "" || next.reply !== null;
+  return withRoom(state, conversationId, {
+    threadDrafts: isBegun ? { ...others, [threadId]: next } : others,
+  });
 }
 
 export function conversationOf(state: ChatState, conversationId: string): Conversation | undefined {

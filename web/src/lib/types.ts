@@ -154,6 +154,13 @@ export interface Outgoing {
   readonly failure: Failure | null;
 }
 
+/** A message that was begun and not sent. */
+export interface Draft {
+  readonly text: string;
+  /** What it replies to; null where that was not chosen. */
+  readonly reply: Quote | null;
+}
+
 /** A message and all replies to it. */
 export interface Thread {
   readonly messageId: string;
@@ -239,6 +246,10 @@ export interface Room {
   readonly members: MemberList;
   readonly pins: PinList;
   readonly draft: string;
+  /** What `draft` replies to; null where that was not chosen. */
+  readonly draftReply: Quote | null;
+  /** What was begun in threads, by the id of the message that is replied to. */
+  readonly threadDrafts: Readonly<Record<string, Draft>>;
 }
 
 /** Everything, immutable. What did not change between two snapshots is the same object. */
@@ -559,7 +570,8 @@ export interface Chat {
   /** To be called for every keystroke; it is told to the others as seldom as possible, and ends by itself. */
   startTyping(conversationId: string): void;
   stopTyping(conversationId: string): void;
-  setDraft(conversationId: string, text: string): void;
+  /** What was begun: its text, or also what it replies to. With `threadId`, in the thread of that message. */
+  setDraft(conversationId: string, draft: string | Partial<Draft>, threadId?: string): void;
 
   searchPeople(query: string): Promise<Person[]>;
   createConversation(wanted: NewConversation): Promise<Conversation>;

@@ -7,6 +7,7 @@ import {
   type ChatState,
   type Conversation,
   createChat,
+  type Draft,
   type Edit,
   type EditOptions,
   type GoneReason,
@@ -155,9 +156,10 @@ function senderInList(last: LastMessage, conversation: Conversation, userId: str
 
 /** Whether this person wrote something that only this device has. */
 export function hasUnsent({ rooms }: ChatState): boolean {
-  return Object.values(rooms).some(
-    ({ draft, outgoing }) => draft.trim() !== "" || outgoing.some(({ status }) => status !== "sent"),
-  );
+  return Object.values(rooms).some(({ draft, threadDrafts, outgoing }) => {
+    const begun = [draft, ...Object.values(threadDrafts).map(({ text }) => text)];
+    return begun.some((text) => text.trim() !== "") || outgoing.some(({ status }) => status !== "sent");
+  });
 }
 
 // ------------------------------------------------------------------------------------------------------- room
@@ -181,7 +183,9 @@ export interface RoomView {
   /** Whether what is said there comes at once; not while the connection is away. */
   isLive: boolean;
   typingNames: string[];
-  draft: string;
+  draft: Draft;
+  /** What was begun in threads, by the id of the message that is replied to. */
+  threadDrafts: Readonly<Record<string, Draft>>;
   actions: RoomActions;
 }
 
@@ -217,7 +221,7 @@ export interface RoomActions extends Actions {
   loadAudit: (cursor: string | null) => Promise<Page<AuditEntry>>;
   loadNotificationLevel: () => Promise<NotificationLevel | null>;
   saveNotificationLevel: (level: NotificationLevel | null) => Promise<void>;
-  keepDraft: (text: string) => void;
+  keepDraft: (draft: string | Partial<Draft>, threadId?: string) => void;
   retry: (tempId: string) => void;
   discard: (tempId: string) => void;
 }
@@ -273,7 +277,8 @@ export function useRoom(chat: Chat, state: ChatState, id: string | null, userId:
       hasNewer: room.excerpt !== null,
       isLive: room.status === "joined",
       typingNames: room.typing.map((person) => person.userName),
-      draft: room.draft,
+      draft: { text: room.draft, reply: room.draftReply },
+      threadDrafts: room.threadDrafts,
       actions,
     };
   }, [actions, room, conversation, messages, threads, excerpt]);
@@ -335,7 +340,7 @@ function actionsOf(chat: Chat, id: string): RoomActions {
     loadNotificationLevel: () => chat.loadNotificationLevel(id),
     saveNotificationLevel: (level) => chat.saveNotificationLevel(id, level),
     typing: (isTyping) => (isTyping ? chat.startTyping(id) : chat.stopTyping(id)),
-    keepDraft: (text) => chat.setDraft(id, text),
+    keepDraft: (draft, threadId) => chat.setDraft(id, draft, threadId),
     retry: (tempId) => chat.retry(tempId),
     discard: (tempId) => chat.discard(tempId),
   };

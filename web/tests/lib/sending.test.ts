@@ -95,6 +95,14 @@ describe("a message on its way", () => {
     expect(listed).toMatchObject({ lastSeq: 1, unreadCount: 0, lastMessage: { content: "hello" } });
   });
 
+  test("quotes what it was begun for, also where that is not here any more", () => {
+    const reply = { messageId: "m1", seq: 1, senderId: "bob", senderName: "Bob", preview: "where?" };
+    alice.chat.setDraft("room", { text: "here", reply });
+    alice.chat.send("room", "here", { replyTo: "m1" });
+    alice.chat.send("room", "there", { replyTo: "m2" });
+    expect(alice.room("room")?.outgoing).toMatchObject([{ reply }, { reply: null }]);
+  });
+
   test("without anything in it is refused at once", () => {
     expect(() => alice.chat.send("room", "  \n ")).toThrow(
       expect.objectContaining({ code: "CONTENT_EMPTY" }),

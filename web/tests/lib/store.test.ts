@@ -1,5 +1,5 @@
 import { expect, test, vi } from "vitest";
-import { INITIAL, withConversations, withRoom } from "../../src/lib/state.ts";
+import { INITIAL, roomOf, withConversations, withDraft, withRoom } from "../../src/lib/state.ts";
 import { createStore } from "../../src/lib/store.ts";
 import type { Conversation } from "../../src/lib/types.ts";
 
@@ -78,4 +78,17 @@ test("a room that changes leaves the others and its own parts as they are", () =
   expect(two.rooms.b).toBe(one.rooms.b);
   expect(two.rooms.a?.messages).toBe(one.rooms.a?.messages);
   expect(withRoom(two, "a", { draft: "y", typing: [] })).toBe(two);
+});
+
+test("what a draft does not say anew stays, and a thread has its own", () => {
+  const reply = { messageId: "m1", seq: 1, senderId: "bob", senderName: "Bob", preview: "where?" };
+  const begun = withDraft(withDraft(INITIAL, "a", { text: "x", reply }), "a", { text: "xy" });
+  expect(roomOf(begun, "a")).toMatchObject({ draft: "xy", draftReply: reply, threadDrafts: {} });
+  const both = withDraft(withDraft(begun, "a", { text: "z" }, "m1"), "a", { reply: null });
+  expect(roomOf(both, "a")).toMatchObject({
+    draft: "xy",
+    draftReply: null,
+    threadDrafts: { m1: { text: "z", reply: null } },
+  });
+  expect(roomOf(withDraft(both, "a", { text: "" }, "m1"), "a").threadDrafts).toEqual({});
 });

@@ -46,9 +46,11 @@ export function Composer(props: Props) {
     if (!isTouched.current) setBegun(draft);
   }, [draft]);
 
+  const shown = useRef(composing); // what was begun before opens no keyboard
   useEffect(() => {
     setEdited(composing?.kind === "edit" ? composing.message.content : null);
-    if (composing) field.current?.focus();
+    if (composing && composing !== shown.current) field.current?.focus();
+    shown.current = composing;
   }, [composing]);
 
   const change = (value: string) => {

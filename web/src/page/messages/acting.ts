@@ -1,6 +1,6 @@
 /** What people do with messages, where those are read and written. */
 import { useCallback, useMemo, useRef, useState } from "react";
-import { may } from "../../lib/index.ts";
+import { type Draft, may } from "../../lib/index.ts";
 import type { Mentions, People } from "../composer/mentions.ts";
 import { texts } from "../texts/index.ts";
 import { reasonOf } from "../texts/reason.ts";
@@ -9,11 +9,12 @@ import type { Acts, Composing, Spoken } from "./rows.ts";
 
 /** As the gateway has it. */
 const MOST_PINS = 50;
+const NOT_BEGUN: Draft = { text: "", reply: null };
 
 interface Where {
   messages: readonly Spoken[];
-  /** What everything that is written here replies to, unless it replies to something else. */
-  replyTo?: string;
+  /** The thread that this is: what everything written here replies to, unless it replies to something else. */
+  threadId?: string;
   jump?: (seq: number) => void;
   openThread?: (messageId: string) => void;
   /** Says what did not work, or with null that this is over. */
@@ -24,9 +25,9 @@ interface Where {
 export function useActing(room: RoomView, userId: string, where: Where) {
   const { conversation, members, pins, actions } = room;
   const { type, role, closedAt } = conversation;
-  const { messages, replyTo, jump = null, openThread = null, fail } = where;
-  const [composing, setComposing] = useState<Composing | null>(null);
-  const endComposing = useCallback(() => setComposing(null), []);
+  const { messages, threadId, jump = null, openThread = null, fail } = where;
+  const draft = threadId === undefined ? room.draft : (room.threadDrafts[threadId] ?? NOT_BEGUN);
+  const { composing, compose, endComposing, keepDraft } = useComposing(actions, draft, threadId);
   const [said, setSaid] = useState(0); // messages that were sent from here and are seen at the end
   const nameOf = useNames(members, messages);
   const mayMentionAll = may("mention_all", { type, role, closedAt });
@@ -37,7 +38,7 @@ export function useActing(room: RoomView, userId: string, where: Where) {
 
   const acts = useMemo<Acts>(
     () => ({
-      compose: setComposing,
+      compose,
       may: (action) => may(action, { type, role, closedAt }),
       isPinned: (message) => pins.some((pin) => pin.message.id === message.id),
       pin: ({ id }, isPinned) => {
@@ -56,36 +57,61 @@ export function useActing(room: RoomView, userId: string, where: Where) {
       copy: ({ content }) => void navigator.clipboard.writeText(content).catch(() => undefined),
       loadEdits: async ({ id }) => (id === null ? [] : actions.loadEdits(id)),
     }),
-    [actions, pins, type, role, closedAt, nameOf, jump, openThread, fail],
+    [actions, compose, pins, type, role, closedAt, nameOf, jump, openThread, fail],
   );
 
   const send = useCallback(
     (content: string, { mentions, mentionAll }: Mentions) => {
-      setComposing(null);
-      const about = composing?.message;
-      if (composing?.kind === "edit" && about?.id) {
+      const about = composing?.kind === "edit" ? composing.message : null;
+      if (about?.id) {
         // Whom it mentioned and still does, also where they are not among those whom we know.
         const kept = about.mentions.filter((id) => content.includes(`@${nameOf(id)}`));
         const all = [...new Set([...mentions, ...kept])];
         const everybody = mentionAll === about.mentionAll ? {} : { mentionAll };
         actions.edit(about.id, content, { mentions: all, ...everybody });
+        endComposing();
         return;
       }
-      const target = about?.id ?? replyTo;
+      const target = composing?.kind === "reply" ? composing.to.messageId : threadId;
       const isAtEnd = actions.send(content, {
         ...(target !== undefined && { replyTo: target }),
         ...(mentions.length > 0 && { mentions }),
         ...(mentionAll && { mentionAll }),
       });
       if (isAtEnd) setSaid((count) => count + 1);
+      endComposing();
     },
-    [actions, composing, replyTo, nameOf],
+    [actions, composing, endComposing, threadId, nameOf],
   );
   const editLast = useCallback(() => {
     const last = messages.findLast((one) => one.senderId === userId && one.id !== null && !one.isDeleted);
-    if (last) setComposing({ kind: "edit", message: last });
-  }, [messages, userId]);
-  return { acts, people, composing, endComposing, send, said, editLast };
+    if (last) compose({ kind: "edit", message: last });
+  }, [compose, messages, userId]);
+  const begun = draft.text;
+  return { acts, people, begun, keepDraft, composing, endComposing, send, said, editLast };
+}
+
+/** What the composer is about: an edit while that lasts, and else what the draft replies to, which is kept with it. */
+function useComposing(actions: RoomView["actions"], { reply }: Draft, threadId: string | undefined) {
+  const [chosen, setChosen] = useState<Composing | null>(null);
+  const kept = useMemo<Composing | null>(() => reply && { kind: "reply", to: reply }, [reply]);
+  const keepDraft = useCallback(
+    (draft: string | Partial<Draft>) => actions.keepDraft(draft, threadId),
+    [actions, threadId],
+  );
+  const compose = useCallback(
+    (wanted: Composing) => {
+      setChosen(wanted);
+      if (wanted.kind === "reply") keepDraft({ reply: wanted.to });
+    },
+    [keepDraft],
+  );
+  const isEdit = chosen?.kind === "edit";
+  const endComposing = useCallback(() => {
+    setChosen(null);
+    if (!isEdit) keepDraft({ reply: null });
+  }, [isEdit, keepDraft]);
+  return { composing: chosen ?? kept, compose, endComposing, keepDraft };
 }
 
 interface Named {

@@ -1,5 +1,5 @@
 /** From messages to what is drawn: days, groups of one sender, and where the new ones begin. */
-import type { Attachment } from "../../lib/frames.ts";
+import type { Attachment, Quote } from "../../lib/frames.ts";
 import type { Action, Edit } from "../../lib/index.ts";
 import { dayKey } from "../time.ts";
 
@@ -40,10 +40,7 @@ export interface Spoken {
 }
 
 /** What the composer is about, when it is not a message of its own. */
-export interface Composing {
-  kind: "reply" | "edit";
-  message: Spoken;
-}
+export type Composing = { kind: "reply"; to: Quote } | { kind: "edit"; message: Spoken };
 
 /** What people do with messages. */
 export interface Acts {

@@ -10,6 +10,7 @@ import {
   SmilePlus,
   Trash2,
 } from "lucide-react";
+import { quoteOf } from "../../lib/message.ts";
 import { texts } from "../texts/index.ts";
 import type { Acts, Row } from "./rows.ts";
 
@@ -32,7 +33,11 @@ export function toolsOf({ message, isOwn }: Row, acts: Acts, ask: (asked: Asked)
   const tools: Tool[] = [];
   if (may("react")) tools.push({ icon: SmilePlus, label: words.react, run: () => ask("react") });
   if (may("send"))
-    tools.push({ icon: Reply, label: words.reply, run: () => acts.compose({ kind: "reply", message }) });
+    tools.push({
+      icon: Reply,
+      label: words.reply,
+      run: () => acts.compose({ kind: "reply", to: quoteOf({ ...message, id, seq: message.seq ?? 0 }) }),
+    });
   if (openThread) tools.push({ icon: MessagesSquare, label: words.thread, run: () => openThread(id) });
   // A page that is not from https or this host has no clipboard.
   if (navigator.clipboard && message.content)

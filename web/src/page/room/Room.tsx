@@ -68,7 +68,7 @@ export function Room(props: Props) {
   const { target, startsElsewhere, goTo } = useJump(jump, onJumped, actions.openAt, setFailure);
   const jumpTo = useCallback((seq: number) => goTo({ seq }), [goTo]);
   const openThread = useCallback((thread: string) => setSide({ thread }), []);
-  const { acts, people, composing, endComposing, send, said, editLast } = useActing(room, userId, {
+  const { acts, said, ...writing } = useActing(room, userId, {
     messages: shown,
     jump: jumpTo,
     openThread,
@@ -187,14 +187,14 @@ export function Room(props: Props) {
         </p>
         {may("send", conversation) ? (
           <Composer
-            draft={room.draft}
+            draft={writing.begun}
             title={title}
-            people={people}
-            composing={composing}
-            onEndComposing={endComposing}
-            onEditLast={editLast}
-            onDraft={actions.keepDraft}
-            onSend={send}
+            people={writing.people}
+            composing={writing.composing}
+            onEndComposing={writing.endComposing}
+            onEditLast={writing.editLast}
+            onDraft={writing.keepDraft}
+            onSend={writing.send}
             onTyping={actions.typing}
           />
         ) : (

@@ -27,7 +27,7 @@ export function ThreadPanel({ room, messageId, userId, onClose }: Props) {
   useEffect(() => openThread(messageId), [openThread, messageId]);
   const thread = room.threads[messageId];
   const messages = useMemo(() => (thread ? [...thread.parent, ...thread.replies] : []), [thread]);
-  const acting = useActing(room, userId, { messages, replyTo: messageId, fail: setFailure });
+  const acting = useActing(room, userId, { messages, threadId: messageId, fail: setFailure });
   const rows = useMemo(() => {
     const drawn = rowsOf(messages, { userId, newAfter: null, hasOlder: false });
     // What all of them reply to stands above them already.
@@ -84,13 +84,13 @@ export function ThreadPanel({ room, messageId, userId, onClose }: Props) {
       </p>
       {may("send", conversation) ? (
         <Composer
-          draft=""
+          draft={acting.begun}
           title={words.title}
           people={acting.people}
           composing={acting.composing}
           onEndComposing={acting.endComposing}
           onEditLast={acting.editLast}
-          onDraft={keepNothing}
+          onDraft={acting.keepDraft}
           onSend={acting.send}
           onTyping={actions.typing}
         />
@@ -100,6 +100,3 @@ export function ThreadPanel({ room, messageId, userId, onClose }: Props) {
     </section>
   );
 }
-
-/** What is begun here is gone with the panel: a conversation has one draft. */
-function keepNothing(): void {}
