@@ -25,7 +25,16 @@ import { createReads } from "./reads.ts";
 import { createRest, type List } from "./rest.ts";
 import { createRooms } from "./rooms.ts";
 import { createSocket, type Timing } from "./socket.ts";
-import { changed, conversationOf, INITIAL, roomOf, withConversations, withDraft, withRoom } from "./state.ts";
+import {
+  changed,
+  conversationOf,
+  INITIAL,
+  roomOf,
+  withConversations,
+  withDraft,
+  withKeptDrafts,
+  withRoom,
+} from "./state.ts";
 import { noStorage, openStorage, type Storage } from "./storage.ts";
 import { addListener, callAll, createStore } from "./store.ts";
 import { browserSurroundings, type Surroundings } from "./surroundings.ts";
@@ -158,9 +167,8 @@ export function createChat(options: ChatOptions, internals: Internals = {}): Cha
       store.set({ ...state, me: state.me ?? kept.me });
       const unknown = kept.conversations.filter((item) => !conversationOf(store.get(), item.id));
       store.set(withConversations(store.get(), unknown));
-      for (const [conversationId, draft] of kept.drafts)
-        if (!roomOf(store.get(), conversationId).draft)
-          store.set(withRoom(store.get(), conversationId, { draft }));
+      for (const [conversationId, drafts] of kept.drafts)
+        store.set(withKeptDrafts(store.get(), conversationId, drafts));
     });
     const conversations = { ...INITIAL.conversations, items: kept.conversations };
     keeper = startKeeping(store, storage, keptMessages, { ...INITIAL, me: kept.me, conversations });

@@ -1,5 +1,6 @@
 /** Watches the state and keeps on this device what changed: the person, conversations, newest messages, drafts. */
 import { confirmed } from "./changes.ts";
+import { NO_DRAFTS } from "./state.ts";
 import type { Storage } from "./storage.ts";
 import type { Store } from "./store.ts";
 import type { ChatState } from "./types.ts";
@@ -35,7 +36,9 @@ export function startKeeping(
         const messages = room.messages.slice(-keptMessages).map(confirmed);
         storage.keepMessages(id, { messages, lastChange: room.lastChange });
       }
-      if (room.draft !== (before?.draft ?? "")) storage.keepDraft(id, room.draft);
+      const { draft, draftReply, threadDrafts } = before ?? NO_DRAFTS;
+      const isDrafted = room.draft !== draft || room.draftReply !== draftReply;
+      if (isDrafted || room.threadDrafts !== threadDrafts) storage.keepDrafts(id, room);
     }
     kept = state;
   }

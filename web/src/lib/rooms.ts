@@ -453,7 +453,7 @@ export function createRooms(context: Context, { onMessages, shown }: RoomsOption
   /** Not those of somebody who was removed: they may be brought back, and finish them. */
   function forgetDrafts(conversationId: string): void {
     show(conversationId, NO_DRAFTS);
-    void context.storage.then((storage) => storage.keepDraft(conversationId, ""));
+    void context.storage.then((storage) => storage.keepDrafts(conversationId, NO_DRAFTS));
   }
 
   function back(conversationId: string): void {

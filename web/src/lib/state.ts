@@ -1,6 +1,6 @@
 /** How the state changes: from one `ChatState` to the next, sharing what stays the same. No I/O. */
 import type { ConversationView } from "./rest.ts";
-import type { ChatState, Conversation, Draft, LastMessage, Member, Room } from "./types.ts";
+import type { ChatState, Conversation, Draft, Drafts, LastMessage, Member, Room } from "./types.ts";
 
 export const INITIAL: ChatState = {
   connection: { status: "stopped", retryAt: null, reason: null, wasConnected: false },
@@ -26,11 +26,7 @@ export const INITIAL: ChatState = {
   },
 };
 
-export const NO_DRAFTS: Pick<Room, "draft" | "draftReply" | "threadDrafts"> = {
-  draft: "",
-  draftReply: null,
-  threadDrafts: {},
-};
+export const NO_DRAFTS: Drafts = { draft: "", draftReply: null, threadDrafts: {} };
 
 export function roomOf(state: ChatState, conversationId: string): Room {
   return (
@@ -78,6 +74,16 @@ export function withDraft(
   const isBegun = next.text !== "" || next.reply !== null;
   return withRoom(state, conversationId, {
     threadDrafts: isBegun ? { ...others, [threadId]: next } : others,
+  });
+}
+
+/** With what this device kept, except where something else has been begun. */
+export function withKeptDrafts(state: ChatState, conversationId: string, kept: Drafts): ChatState {
+  const { draft, draftReply, threadDrafts } = roomOf(state, conversationId);
+  const isBegun = draft !== "" || draftReply !== null;
+  return withRoom(state, conversationId, {
+    ...(!isBegun && { draft: kept.draft, draftReply: kept.draftReply }),
+    threadDrafts: { ...kept.threadDrafts, ...threadDrafts },
   });
 }
 

@@ -7,13 +7,14 @@ import { completed, type Entry } from "./entry.ts";
 import type { Message } from "./frames.ts";
 import { changeOf } from "./message.ts";
 import { unbrokenEnd } from "./timeline.ts";
-import type { Conversation, Person } from "./types.ts";
+import type { Conversation, Drafts, Person } from "./types.ts";
 
 interface Schema extends DBSchema {
   me: { key: string; value: Person };
   conversations: { key: string; value: Conversation };
   messages: { key: [conversationId: string, seq: number]; value: Message };
-  drafts: { key: string; value: string };
+  /** The text by conversation, and the others under a key that versions which know of the text alone pass over. */
+  drafts: { key: string | OthersKey; value: string | OtherDrafts };
   /** By conversation: the last change that is contained in the messages kept of it. */
   changes: { key: string; value: number };
   /** Under one key: the name of the history that all of this belongs to. */
@@ -22,6 +23,8 @@ interface Schema extends DBSchema {
   outbox: { key: string; value: Entry & { owner: string } };
 }
 
+type OtherDrafts = Omit<Drafts, "draft">;
+type OthersKey = [conversationId: string, "others"];
 const STORES = ["me", "conversations", "messages", "drafts", "changes", "history", "outbox"] as const;
 const VERSION = 3;
 /** Opening waits for ever while another tab refuses to let go of an older version. */
@@ -44,7 +47,7 @@ const UNKNOWN_BEFORE: Partial<Conversation> = {
 export interface Kept {
   me: Person | null;
   conversations: Conversation[];
-  drafts: Map<string, string>;
+  drafts: Map<string, Drafts>;
   /** The name of the history of these; null while it has none. */
   history: string | null;
 }
@@ -68,8 +71,8 @@ export interface Storage {
   beginHistory(name: string): void;
   /** It and its messages. */
   forgetConversation(conversationId: string): void;
-  /** An empty one is forgotten. */
-  keepDraft(conversationId: string, draft: string): void;
+  /** Empty ones are forgotten. */
+  keepDrafts(conversationId: string, drafts: Drafts): void;
   keepEntry(entry: Entry, owner: string): void;
   forgetEntry(tempId: string): void;
   /** Unsent messages become those of `owner`, unless their own tab lives. Returns those that did, in order. */
@@ -131,7 +134,7 @@ export function openStorage(userId: string): Storage {
         return {
           me: me ?? null,
           conversations: conversations.map((conversation) => ({ ...UNKNOWN_BEFORE, ...conversation })),
-          drafts: new Map(ids.map((id, at) => [id, drafts[at] ?? ""])),
+          drafts: draftsOf(ids, drafts),
           history: history ?? null,
         };
       }, NOTHING),
@@ -208,8 +211,17 @@ export function openStorage(userId: string): Storage {
           tx.done,
         ]);
       }),
-    keepDraft: (conversationId, draft) =>
-      write((db) => (draft ? db.put("drafts", draft, conversationId) : db.delete("drafts", conversationId))),
+    keepDrafts: (conversationId, { draft, draftReply, threadDrafts }) =>
+      write((db) => {
+        const { store, done } = db.transaction("drafts", "readwrite");
+        const others: OthersKey = [conversationId, "others"];
+        const hasOthers = draftReply !== null || Object.keys(threadDrafts).length > 0;
+        return Promise.all([
+          draft ? store.put(draft, conversationId) : store.delete(conversationId),
+          hasOthers ? store.put({ draftReply, threadDrafts }, others) : store.delete(others),
+          done,
+        ]);
+      }),
     keepEntry: (entry, owner) => write((db) => db.put("outbox", { ...entry, owner })),
     forgetEntry: (tempId) => write((db) => db.delete("outbox", tempId)),
     adopt: (owner, living) =>
@@ -248,7 +260,7 @@ export function noStorage(): Storage {
     forgetMessages: nothing,
     beginHistory: nothing,
     forgetConversation: nothing,
-    keepDraft: nothing,
+    keepDrafts: nothing,
     keepEntry: nothing,
     forgetEntry: nothing,
     adopt: async () => [],
@@ -288,6 +300,19 @@ async function open(name: string, onBlocking: () => void): Promise<IDBPDatabase<
   } catch {
     return null;
   }
+}
+
+function draftsOf(
+  keys: readonly (string | OthersKey)[],
+  values: readonly (string | OtherDrafts)[],
+): Kept["drafts"] {
+  const found: Kept["drafts"] = new Map();
+  keys.forEach((key, at) => {
+    const [id, value] = [typeof key === "string" ? key : key[0], values[at]];
+    const known = found.get(id) ?? { draft: "", draftReply: null, threadDrafts: {} };
+    found.set(id, { ...known, ...(typeof value === "string" ? { draft: value } : value) });
+  });
+  return found;
 }
 
 function all(conversationId: string): IDBKeyRange {

@@ -252,6 +252,9 @@ export interface Room {
   readonly threadDrafts: Readonly<Record<string, Draft>>;
 }
 
+/** What was begun in a conversation. */
+export type Drafts = Pick<Room, "draft" | "draftReply" | "threadDrafts">;
+
 /** Everything, immutable. What did not change between two snapshots is the same object. */
 export interface ChatState {
   readonly connection: Connection;

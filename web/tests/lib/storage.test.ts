@@ -240,15 +240,38 @@ describe("what was seen before", () => {
     const alice = online();
     await eventually(() => alice.chat.getSnapshot().conversations.isLoaded);
     alice.chat.setDraft("room", "written before");
-    await expect.poll(async () => (await kept().load()).drafts.get("room")).toBe("written before");
+    await expect.poll(async () => (await kept().load()).drafts.get("room")?.draft).toBe("written before");
     alice.chat.setDraft("room", "not finish"); // not kept yet when the removal comes
     (await scene.gateway.peer(1)).say(removedBy("bob"));
     await eventually(() => alice.room("room")?.gone === "removed");
-    await expect.poll(async () => (await kept().load()).drafts.get("room")).toBe("not finish");
+    await expect.poll(async () => (await kept().load()).drafts.get("room")?.draft).toBe("not finish");
     alice.chat.dispose();
     const after = online();
     after.chat.open("room");
     await eventually(() => after.room("room")?.draft === "not finish");
+  });
+
+  test("and begun stays with what it replies to, and so does what was begun in threads", async () => {
+    const before = online();
+    await eventually(() => before.chat.getSnapshot().conversations.isLoaded);
+    const reply = { messageId: "m1", seq: 1, senderId: "bob", senderName: "Bob", preview: "where?" };
+    before.chat.setDraft("room", { text: "not finish", reply });
+    before.chat.setDraft("room", "nor this", "m1");
+    const drafts = {
+      draft: "not finish",
+      draftReply: reply,
+      threadDrafts: { m1: { text: "nor this", reply: null } },
+    };
+    await expect.poll(async () => (await kept().load()).drafts.get("room")).toEqual(drafts);
+    before.chat.dispose();
+    const after = online();
+    after.chat.setDraft("room", "begun anew", "m2"); // before what was kept has come
+    const both = { ...drafts.threadDrafts, m2: { text: "begun anew", reply: null } };
+    await eventually(() => after.room("room")?.draft === "not finish");
+    expect(after.room("room")).toMatchObject({ ...drafts, threadDrafts: both });
+    after.chat.setDraft("room", { text: "", reply: null });
+    for (const thread of ["m1", "m2"]) after.chat.setDraft("room", "", thread);
+    await expect.poll(async () => (await kept().load()).drafts.size).toBe(0);
   });
 
   test.each([
@@ -257,11 +280,12 @@ describe("what was seen before", () => {
   ])("and begun goes with what was %s", async (reason, frame) => {
     const alice = online();
     await eventually(() => alice.chat.getSnapshot().conversations.isLoaded);
+    alice.chat.setDraft("room", "nor this", "m1");
     alice.chat.setDraft("room", "not finish");
-    await expect.poll(async () => (await kept().load()).drafts.get("room")).toBe("not finish");
+    await expect.poll(async () => (await kept().load()).drafts.get("room")?.draft).toBe("not finish");
     (await scene.gateway.peer(1)).say(frame);
     await eventually(() => alice.room("room")?.gone === reason);
-    expect(alice.room("room")?.draft).toBe("");
+    expect(alice.room("room")).toMatchObject({ draft: "", threadDrafts: {} });
     await expect.poll(async () => (await kept().load()).drafts.size).toBe(0);
   });
 
