@@ -32,6 +32,7 @@ from services.gateway.history import History
 from services.gateway.ingress import Ingress, new_id
 from services.gateway.notifications import Notifications
 from services.gateway.parts import Gateway
+from services.gateway.paths import EncodedSlashes
 from services.gateway.profiles import Profiles
 from services.gateway.search import MongoSearch
 from services.gateway.settings import Settings
@@ -140,6 +141,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(email_calls.links)
     app.include_router(webhook_calls.router)
     app.include_router(api.development)
+    app.add_middleware(EncodedSlashes)
     if settings.allowed_origins:
         app.add_middleware(
             CORSMiddleware,

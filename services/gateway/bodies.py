@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 
 from contracts.errors import Refusal
 from contracts.limits import BODY_BYTES
+from services.gateway.paths import decode_parameters
 from services.gateway.problems import failure
 
 
@@ -51,6 +52,7 @@ def strict_route(before: Callable[[Request, str], Awaitable[None]] | None = None
 
             async def strict(request: Request) -> Response:
                 try:
+                    decode_parameters(request.scope)
                     if before is not None:
                         await before(request, self.path_format)
                     return await handler(StrictRequest(request.scope, request.receive))

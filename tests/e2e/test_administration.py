@@ -1,5 +1,7 @@
 """Roles, channels, pins and settings over REST, and what sockets are told of them."""
 
+from urllib.parse import quote
+
 import pytest
 
 from tests.e2e.conftest import Two
@@ -123,3 +125,17 @@ async def test_the_audit_trail_is_for_admins(two: Two) -> None:
     assert (await two.alice_rest.http.get(f"/api/conversations/{direct['id']}/audit")).status_code == 403
     await two.alice_rest.remove_member(two.cid, two.bob.user_id)
     assert (await two.bob_rest.http.get(path)).status_code == 404
+
+
+async def test_an_id_may_have_a_slash(two: Two) -> None:
+    """Ids are opaque: within a path they are percent-encoded, and what looks encoded in one stays as it is."""
+    path = f"/api/conversations/{two.cid}/members"
+    for odd in ("team/odd", "/", "a%2Fb/c"):
+        await two.alice_rest.add_members(two.cid, [odd])
+        one = f"{path}/{quote(odd, safe='')}"
+        changed = await two.alice_rest.http.patch(one, json={"role": "admin"})
+        assert (changed.status_code, {m["userId"]: m["role"] for m in changed.json()["members"]}[odd]) == (200, "admin")
+        assert (await two.alice_rest.http.delete(one)).status_code == 204
+        assert odd not in {m["userId"] for m in (await two.alice_rest.conversation(two.cid))["members"]}
+    unknown = await two.alice_rest.http.get(f"/api/conversations/{quote('x/y', safe='')}")
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "NOT_A_MEMBER")
