@@ -26,7 +26,7 @@ from contracts.message import Change
 from contracts.shape import now
 from services.mongo import Database, encode_message
 from services.persister import mentions, metrics, reactions, search_index, threads
-from services.persister.messages import DUPLICATE_KEY
+from services.persister.messages import DUPLICATE_KEY, REST
 from services.persister.outcome import Outcome, refused
 from services.persister.rooms import Contended, Rooms
 from services.persister.standing import NOWHERE, Standing, standings
@@ -114,8 +114,9 @@ async def delete(database: Database, rooms: Rooms, command: DeleteMessage, limit
         _in_time(command, moment)
         if _is_late(message, limit, moment) and not standing.may("delete_any"):
             raise Refusal(ErrorCode.FORBIDDEN, f"A message can be deleted for {limit:g} seconds.")
-        gone = ("attachments", "reactions", "mentions", "mentionAll", "editedAt", "tempHash")
-        draft = Draft(message, "deleted", {"content": "", "isDeleted": True}, gone)
+        gone = ("attachments", "reactions", "mentions", "mentionAll", "editedAt")
+        rest = {"tempHash": message["tempHash"][:REST]} if "tempHash" in message else {}
+        draft = Draft(message, "deleted", {"content": "", "isDeleted": True, **rest}, gone)
         (message,) = await _store(database, rooms, [draft], moment)
     await _forget(database, message)
     return _reworded(message, command)

@@ -20,6 +20,7 @@ from contracts.commands import (
 from contracts.errors import ErrorCode
 from contracts.shape import now
 from services.mongo import Database, to_message
+from services.persister.messages import REST
 from services.persister.settings import Settings
 from tests.support.builders import expired, make_command, make_message, new_id, store_conversation
 from tests.support.faults import Fault, Kind
@@ -168,10 +169,14 @@ async def test_a_deleted_message_keeps_its_number_and_nothing_else(
     assert told(tap, conversation)[-1] == (3, "deleted")
 
     again = make_message(conversation, "secret one", temp_id="t", attachments=[picture])
+    other = make_message(conversation, "another one", temp_id="t")
     late: list[Change] = [edit(message, "back"), react(message, "👍", "bob"), delete(message)]
-    await carry_out(settings, database, tap, again, *late)
+    await carry_out(settings, database, tap, again, other, *late)
     (reply,) = tap.replies_to(again)
     assert (reply.duplicate, reply.message_id) == (True, message.id)
+    (reply,) = tap.replies_to(other)
+    assert reply.code is ErrorCode.TEMP_ID_CONFLICT, "what is stored nowhere is not called sent"
+    assert len(document["tempHash"]) == REST, "which fits too many texts to be one of them"
     assert answered(tap, *late) == [ErrorCode.NOT_FOUND, ErrorCode.NOT_FOUND, None]
     assert await stored(database, message) == document
 
