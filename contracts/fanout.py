@@ -46,6 +46,8 @@ class MessageUpdated(Shape):
     change_seq: Seq | None = optional()
     change: Change
     command_ids: list[str]  # which this answers, at the gateways that they came from
+    sender_id: Id | None = optional()  # with `tempId`: whose it is
+    temp_id: Id | None = optional()
 
 
 class ConversationUpdated(Shape):

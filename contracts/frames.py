@@ -426,20 +426,25 @@ def new_message(message_json: bytes, temp_id: str | None = None) -> bytes:
 
     A message is serialised once, by the persister; gateways only put it into its frame.
     """
-    if temp_id is not None:
-        # `tempId` is never part of the broadcast message, so it can be added at its end.
-        message_json = message_json[:-1] + b',"tempId":' + _json_string(temp_id) + b"}"
+    message_json = _owned(message_json, temp_id)
     return b'{"timestamp":"' + to_text(now()).encode() + b'","type":"new_message","message":' + message_json + b"}"
 
 
-def message_updated(message_json: bytes, change: Change, request_id: str | None = None) -> bytes:
+def message_updated(
+    message_json: bytes, change: Change, request_id: str | None = None, temp_id: str | None = None
+) -> bytes:
     """`MessageUpdated(...).encode()` around a message that is JSON already."""
     return b'{"timestamp":"%b",%b"type":"message_updated","message":%b,"change":"%b"}' % (
         to_text(now()).encode(),
         b"" if request_id is None else b'"requestId":%b,' % _json_string(request_id),
-        message_json,
+        _owned(message_json, temp_id),
         change.encode(),
     )
+
+
+def _owned(message_json: bytes, temp_id: str | None) -> bytes:
+    """`tempId` is never part of the broadcast message, so it can be added at its end."""
+    return message_json if temp_id is None else message_json[:-1] + b',"tempId":' + _json_string(temp_id) + b"}"
 
 
 def _json_string(text: str) -> bytes:

@@ -55,7 +55,16 @@ CREATED = _item(
     BODY,
 )
 CHANGED = _item(
-    fanout.MessageUpdated(conversation_id=ID, seq=12345, change_seq=99, change="reactions", command_ids=[ID]), BODY
+    fanout.MessageUpdated(
+        conversation_id=ID,
+        seq=12345,
+        change_seq=99,
+        change="reactions",
+        command_ids=[ID],
+        sender_id=ID,
+        temp_id=ID,
+    ),
+    BODY,
 )
 READ = _item(fanout.ReadUpdated(command_id=ID, conversation_id=ID, user_id=ID, seq=12345), b"x" * 130)
 TYPING = _item(fanout.Typing(conversation_id=ID, user_id=ID, user_name=NAME, active=True))

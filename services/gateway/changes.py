@@ -20,6 +20,8 @@ class Changed(NamedTuple):
         change: what happened to it.
         body: its JSON.
         asked: the connections here that asked for it, with their request ids.
+        sender_id: of the message, where it has a `tempId`.
+        temp_id: its `tempId`, which is its sender's alone.
     """
 
     number: int
@@ -27,6 +29,8 @@ class Changed(NamedTuple):
     change: Change
     body: bytes
     asked: dict[Any, list[str | None]] = {}  # noqa: RUF012 - never changed, only replaced
+    sender_id: str | None = None
+    temp_id: str | None = None
 
 
 @dataclass(slots=True)

@@ -229,7 +229,7 @@ class Egress:
 
     def _message_updated(self, item: fanout.MessageUpdated, data: bytes) -> None:
         asked = self.changing.answer(item)
-        change = Changed(item.change_seq or 0, item.seq, item.change, data, asked)
+        change = Changed(item.change_seq or 0, item.seq, item.change, data, asked, item.sender_id, item.temp_id)
         self.hub.change(item.conversation_id, change)
 
     def _conversation_updated(self, item: fanout.ConversationUpdated, data: bytes) -> None:

@@ -58,7 +58,17 @@ class History:
         """
         query = _changed_query(conversation_id, above, until, up_to_seq)
         found = await self._messages.find(query, HIDDEN_OF_CHANGED).sort("changeSeq", 1).limit(limit).to_list(None)
-        return [Changed(d["changeSeq"], d["seq"], d["change"]["kind"], encode_message(d)) for d in found]
+        return [
+            Changed(
+                number=d["changeSeq"],
+                seq=d["seq"],
+                change=d["change"]["kind"],
+                body=encode_message(d),
+                sender_id=d["senderId"],
+                temp_id=d.get("tempId"),
+            )
+            for d in found
+        ]
 
     async def count_changed(self, conversation_id: str, above: int, until: int, limit: int, up_to_seq: int) -> int:
         """How many those are, at most `limit`."""

@@ -329,7 +329,8 @@ class Hub:
         metrics.frames_out("message_updated").inc(len(room.floors))
         for connection, floor in list(room.floors.items()):  # a write may end a connection, which then leaves
             if change.number > floor and connection not in change.asked:
-                connection.outbox.write(common)
+                mine = change.temp_id is not None and connection.user_id == change.sender_id
+                connection.outbox.write(framed_change(change, connection) if mine else common)
         _answer(change)
         self._hold(room, change)
 
@@ -403,13 +404,19 @@ def framed(message: Numbered, connection: Connection) -> bytes:
     return prepare(frames.new_message(message.body, temp_id))
 
 
+def framed_change(change: Changed, connection: Connection, request_id: str | None = None) -> bytes:
+    """Likewise of a change."""
+    temp_id = change.temp_id if connection.user_id == change.sender_id else None
+    return prepare(frames.message_updated(change.body, change.change, request_id, temp_id))
+
+
 def changes_resync(conversation_id: str, last: int) -> frames.Resync:
     """Whatever a client holds of a conversation may be out of date: there were too many changes to tell, up to `last`."""
     return frames.Resync(conversation_id=conversation_id, from_seq=1, last_change=last)
 
 
 def _send_change(change: Changed, connection: Connection, request_id: str | None = None) -> None:
-    connection.outbox.write(prepare(frames.message_updated(change.body, change.change, request_id)))
+    connection.outbox.write(framed_change(change, connection, request_id))
 
 
 def _answer(change: Changed) -> None:

@@ -7,10 +7,9 @@ from contracts import frames
 from contracts.errors import ErrorCode, Refusal
 from services.gateway import metrics
 from services.gateway.history import reading
-from services.gateway.hub import Connection, Join, changes_resync, framed
+from services.gateway.hub import Connection, Join, changes_resync, framed, framed_change
 from services.gateway.parts import Gateway
 from services.gateway.recent import Numbered
-from services.gateway.wire import prepare
 from services.mongo import Front
 
 READ = 8.0  # seconds: what the client sends meanwhile waits behind it
@@ -136,7 +135,7 @@ async def _replay_changes(gateway: Gateway, joiner: Joiner, conversation_id: str
         async with reading(READ):
             changes = await history.changed(conversation_id, above, change, PORTION, held.seq)
         metrics.frames_out("message_updated").inc(len(changes))
-        updated = (prepare(frames.message_updated(changed.body, changed.change)) for changed in changes)
+        updated = (framed_change(changed, joiner) for changed in changes)
         await _write(gateway, joiner, conversation_id, updated)
         if len(changes) < PORTION:
             return

@@ -287,6 +287,8 @@ def _told(message: Document, asked: Change, commands: Sequence[AboutMessage]) ->
         change_seq=number,
         change=change,
         command_ids=[command.id for command in commands],
+        sender_id=message["senderId"] if "tempId" in message else None,
+        temp_id=message.get("tempId"),
     )
     if number is None:  # it never changed: nobody else needs to know
         return Outcome(items=[(item, body)])

@@ -59,6 +59,22 @@ async def test_two_people_on_two_gateways(two: Two) -> None:
         assert client.state(two.cid) == stored(await two.alice_rest.all_messages(two.cid))
 
 
+async def test_a_change_has_the_temp_id_for_its_sender_alone(two: Two) -> None:
+    """The answer, what others change, and what is resumed: it is the whole message."""
+    for client in (two.alice, two.bob):
+        await client.join(two.cid)
+    sent = await two.alice.send(two.cid, "helo", "t1")
+    answer = await two.alice.edit(two.cid, sent["messageId"], "hello")
+    theirs = await two.bob.react(two.cid, sent["messageId"], "👍")
+    told = await two.alice.expect("message_updated", change="reactions")
+    await two.alice.join(two.cid, after_seq=1, after_change=0)
+    resumed = await two.alice.expect("message_updated", change="reactions")
+    await two.bob.join(two.cid, after_seq=1, after_change=0)
+    again = await two.bob.expect("message_updated", change="reactions")
+    assert [frame["message"].get("tempId") for frame in (answer, told, resumed)] == ["t1", "t1", "t1"]
+    assert [frame["message"].get("tempId") for frame in (theirs, again)] == [None, None]
+
+
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("seed", [1, 2, 3])
 async def test_devices_and_rest_agree(gateways: list[Process], seed: int) -> None:

@@ -137,6 +137,9 @@ ITEMS: list[fanout.Item] = [
         reply_to="m0",
     ),
     fanout.MessageUpdated(conversation_id="c1", seq=7, change_seq=2, change="edited", command_ids=["0" * 32, "1" * 32]),
+    fanout.MessageUpdated(
+        conversation_id="c1", seq=7, change_seq=3, change="edited", command_ids=[], sender_id="alice", temp_id="t1"
+    ),
     fanout.ConversationUpdated(
         conversation_id="c1", update_type="member_removed", audience=["alice"], removed=["bob"], more=True
     ),

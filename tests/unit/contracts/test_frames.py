@@ -103,10 +103,12 @@ def test_new_message_is_what_the_model_writes(temp_id):
     assert quick == model
 
 
+@pytest.mark.parametrize("temp_id", [None, "t1"])
 @pytest.mark.parametrize("request_id", [None, "r1", 'with "quotes" \\ and 👍'])
-def test_message_updated_is_what_the_model_writes(request_id):
-    quick = json.loads(frames.message_updated(MESSAGE.encode(), "edited", request_id))
-    model = json.loads(frames.MessageUpdated(message=MESSAGE, change="edited", request_id=request_id).encode())
+def test_message_updated_is_what_the_model_writes(request_id, temp_id):
+    quick = json.loads(frames.message_updated(MESSAGE.encode(), "edited", request_id, temp_id))
+    message = MESSAGE.model_copy(update={"temp_id": temp_id})
+    model = json.loads(frames.MessageUpdated(message=message, change="edited", request_id=request_id).encode())
     assert quick.pop("timestamp").endswith("Z")
     del model["timestamp"]
     assert quick == model

@@ -12,6 +12,7 @@ from contracts import fanout, frames, limits, lines
 from contracts.shape import now
 from contracts.topology import Topology
 from services.amqp import Broker, Outgoing
+from services.gateway.changes import Changed
 from services.gateway.directory import Directory
 from services.gateway.egress import Egress
 from services.gateway.history import History
@@ -106,6 +107,26 @@ def test_a_message_is_framed_once_for_all_members(
     extra = 1 if temp_id else 0  # the sender's own connection sees the tempId
     assert (framed.count, prepared.count, encoded.count) == (1 + extra, 1 + extra, 0)
     shared = {id(frame) for person in people[1:] for frame in person.socket.frames}
+    assert len(shared) == min(1, members - 1), "all members but the sender get the very same bytes"
+
+
+@pytest.mark.parametrize("members", [1, 10, 500])
+@pytest.mark.parametrize("temp_id", [None, "t"])
+def test_a_change_is_framed_once_for_all_members(
+    members: int, temp_id: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub, people, ends = room_of(members)
+    hub.message("c", Numbered(1, b'{"seq":1}', "m0", temp_id))
+    framed, prepared, encoded = Calls(), Calls(), Calls()
+    monkeypatch.setattr(frames, "message_updated", framed.of(frames.message_updated))
+    monkeypatch.setattr("services.gateway.hub.prepare", prepared.of(prepare))
+    monkeypatch.setattr(frames.ServerFrame, "encode", encoded.of(frames.ServerFrame.encode))
+    hub.change("c", Changed(1, 1, "edited", b'{"seq":1}', sender_id="m0", temp_id=temp_id))
+    for end in ends:
+        end()
+    extra = 1 if temp_id else 0  # the sender's own connection sees the tempId
+    assert (framed.count, prepared.count, encoded.count) == (1 + extra, 1 + extra, 0)
+    shared = {id(person.socket.frames[-1]) for person in people[1:]}
     assert len(shared) == min(1, members - 1), "all members but the sender get the very same bytes"
 
 
