@@ -92,8 +92,8 @@ class Ping(ClientFrame):
     """
 
     type: Literal["ping"]
-    heads: Annotated[dict[Id, Seq], Field(max_length=limits.HEADS)] | None = optional()
-    changes: Annotated[dict[Id, Seq], Field(max_length=limits.HEADS)] | None = optional()
+    heads: dict[Id, Seq] | None = optional()
+    changes: dict[Id, Seq] | None = optional()
 
 
 class EditMessage(AboutMessage):

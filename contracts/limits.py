@@ -9,7 +9,6 @@ MENTIONS = 50  # people that one message may name
 PREVIEW_LENGTH = 140  # characters of a message shown with the replies to it
 HISTORY_PAGE = 200  # messages that one page or one join may ask for
 HISTORY_DEFAULT = 50
-HEADS = 500  # conversations in one ping
 MEMBERS_IN_CALL = 1000  # members that one REST call may name
 MEMBERS_IN_VIEW = 100  # members shown in a conversation; the others are paged
 READERS_SHOWN_TO = 100  # members up to whom a conversation shows each who has read

@@ -19,9 +19,11 @@ from services.gateway.parts import Gateway
 from services.gateway.session import Refused, Session, error_frame, message_error
 from services.gateway.typing import Told
 from services.gateway.wire import Wire
+from services.mongo import Front
 from services.telemetry import logger
 
 LIMITED_LINE = 10.0  # seconds between two lines about one connection's RATE_LIMITED
+COMPARED_AT_ONCE = 500  # conversations of a ping that are looked up together: as many as fit into a frame may be named
 COMPARED = 3.0  # seconds for a ping's heads: a client that hears nothing for longer takes the connection for dead
 WAITING_FRAMES = 32  # of one connection, while an earlier one is looked up; then it is read no further
 
@@ -316,9 +318,12 @@ class Peer:
     async def _compare(self, frame: frames.Ping, heads: dict[str, int], changes: dict[str, int]) -> None:
         """Answer with what is newer than this, and fetch what the room here should have had."""
         hub, directory = self._gateway.hub, self._gateway.directory
+        asked = list({**heads, **changes})
+        fronts: dict[str, Front] = {}
         async with reading(COMPARED):
-            mine = await directory.memberships(self.user_id, list({**heads, **changes}))
-            fronts = await directory.fronts(mine)
+            for start in range(0, len(asked), COMPARED_AT_ONCE):
+                mine = await directory.memberships(self.user_id, asked[start : start + COMPARED_AT_ONCE])
+                fronts |= await directory.fronts(mine) if mine else {}
         newer = {c: front.seq for c, front in fronts.items() if front.seq > heads.get(c, front.seq)}
         changed = {c: front.change for c, front in fronts.items() if front.change > changes.get(c, front.change)}
         for conversation_id, head in newer.items():

@@ -235,6 +235,8 @@ async def test_a_ping_finds_what_was_lost(room: Opened, tap: Tap, monkeypatch: p
         await told(alice, 2)
         pong = await alice.ping({cid: 3}, {cid: 2})
         assert ("changes" in pong, pong["heads"]) == (False, {cid: 4})
+        many = {f"elsewhere{number}": number for number in range(1200)}
+        assert (await alice.ping({**many, cid: 3}))["heads"] == {cid: 4}, "as many as fit into a frame"
 
 
 async def test_more_lost_changes_than_are_told_are_a_resync(
