@@ -5,6 +5,7 @@ NAME_LENGTH = 200  # characters of a person's or conversation's name
 URL_LENGTH = 2048
 CONTENT_LENGTH = 8000  # characters of a message after trimming
 ATTACHMENTS = 20  # in one message
+WAVEFORM = 1024  # numbers that draw a sound
 MENTIONS = 50  # people that one message may name
 PREVIEW_LENGTH = 140  # characters of a message shown with the replies to it
 HISTORY_PAGE = 200  # messages that one page or one join may ask for

@@ -29,7 +29,9 @@ class Attachment(Shape):
     size: Annotated[int, Field(ge=0, le=2**53 - 1)]
     duration_ms: Annotated[int, Field(ge=0, le=2**53 - 1)] | None = optional()
     # JSON has no NaN and no infinity.
-    waveform: Annotated[list[Annotated[float, Field(allow_inf_nan=False)]], Field(max_length=1024)] | None = optional()
+    waveform: (
+        Annotated[list[Annotated[float, Field(allow_inf_nan=False)]], Field(max_length=limits.WAVEFORM)] | None
+    ) = optional()
 
 
 class Quote(Shape):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from contracts import rights, scopes
+from contracts import limits, rights, scopes
 from contracts.conversation import AuditEntry, Channel, Conversation, Found, Member, Pin
 from contracts.errors import CloseCode, ErrorCode
 from contracts.frames import CLIENT_FRAMES, SERVER_FRAMES
@@ -64,6 +64,13 @@ def test_error_codes(code):
 @pytest.mark.parametrize("code", list(CloseCode))
 def test_close_codes(code):
     assert re.search(rf"^\| {code.value} \| {'yes' if code.reconnect else 'no'} \|", PROTOCOL, re.M)
+
+
+def test_limits_of_attachments():
+    (said,) = re.findall(r"^- A message has at most .* `attachments`.*?(?=^\n)", PROTOCOL, re.M | re.S)
+    numbers = [int(number.replace(",", "")) for number in re.findall(r"\d[\d,]*\d", said)]
+    bounds = [limits.ATTACHMENTS, limits.URL_LENGTH, limits.NAME_LENGTH, limits.ID_LENGTH, limits.WAVEFORM]
+    assert numbers == [*bounds, ErrorCode.CONTENT_EMPTY.status]
 
 
 def test_rights():
