@@ -12,7 +12,7 @@ from contracts.conversation import Member
 from contracts.errors import ErrorCode
 from contracts.message import Attachment, Change, Message
 from contracts.presence import Seen
-from contracts.shape import Id, Instant, Seq, Shape, now, optional, to_text
+from contracts.shape import Id, IdOrEmpty, Instant, Seq, Shape, now, optional, to_text
 
 # ---------------------------------------------------------------------------------------------- client to server
 
@@ -20,7 +20,7 @@ from contracts.shape import Id, Instant, Seq, Shape, now, optional, to_text
 class ClientFrame(Shape):
     """What every frame of a client may carry. Its `timestamp` is allowed and never read."""
 
-    request_id: Id | None = optional()
+    request_id: IdOrEmpty = optional()
 
 
 class InConversation(ClientFrame):
@@ -51,7 +51,7 @@ class JoinConversation(InConversation):
     type: Literal["join_conversation"]
     after_seq: Seq | None = optional()
     after_change: Seq | None = optional()
-    limit: Annotated[int, Field(ge=1, le=limits.HISTORY_PAGE)] = limits.HISTORY_DEFAULT
+    limit: Annotated[int, Field(ge=1, le=limits.HISTORY_PAGE)] | None = optional()  # HISTORY_DEFAULT
 
 
 class LeaveConversation(InConversation):
@@ -66,9 +66,9 @@ class SendMessage(InConversation):
     type: Literal["send_message"]
     # Its length is judged after trimming, with codes of its own: see `content_of`.
     content: str = ""
-    temp_id: Id | None = optional()
+    temp_id: IdOrEmpty = optional()
     attachments: Annotated[list[Attachment], Field(max_length=limits.ATTACHMENTS)] | None = optional()
-    reply_to: Id | None = optional()
+    reply_to: IdOrEmpty = optional()
     mentions: Annotated[list[Id], Field(max_length=limits.MENTIONS)] | None = optional()
     mention_all: bool | None = optional()
 

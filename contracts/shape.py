@@ -5,7 +5,16 @@ from functools import lru_cache
 from time import time_ns
 from typing import Annotated, Any, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    ValidationError,
+)
 from pydantic.alias_generators import to_camel
 
 from contracts import limits
@@ -25,6 +34,10 @@ def now() -> datetime:
 
 Instant = Annotated[AwareDatetime, PlainSerializer(to_text, return_type=str, when_used="json")]
 Id = Annotated[str, StringConstraints(min_length=1, max_length=limits.ID_LENGTH)]
+# Some clients write what is not set as an empty string.
+IdOrEmpty = (
+    Annotated[str, StringConstraints(max_length=limits.ID_LENGTH), AfterValidator(lambda value: value or None)] | None
+)
 # JSON numbers are exact up to 2^53 - 1 in every client.
 Seq = Annotated[int, Field(ge=0, le=2**53 - 1)]
 

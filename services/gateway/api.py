@@ -13,7 +13,7 @@ from contracts.errors import ErrorCode, Refusal
 from contracts.ids import direct_conversation_id
 from contracts.message import Attachment, Message
 from contracts.presence import Chosen, Seen
-from contracts.shape import Id, Seq, Shape, optional
+from contracts.shape import Id, IdOrEmpty, Seq, Shape, optional
 from services.gateway import auth
 from services.gateway.bodies import strict_route
 from services.gateway.calls import (
@@ -72,9 +72,9 @@ class NewMessage(Shape):
     """A message, as over WebSocket."""
 
     content: str = ""
-    temp_id: Id | None = optional()
+    temp_id: IdOrEmpty = optional()
     attachments: Annotated[list[Attachment], Field(max_length=limits.ATTACHMENTS)] | None = optional()
-    reply_to: Id | None = optional()
+    reply_to: IdOrEmpty = optional()
     mentions: Annotated[list[Id], Field(max_length=limits.MENTIONS)] | None = optional()
     mention_all: bool | None = optional()
 
@@ -345,7 +345,7 @@ async def send(
     caller: Caller,
     conversation_id: ConversationId,
     body: NewMessage,
-    idempotency_key: Annotated[Id | None, Header()] = None,
+    idempotency_key: Annotated[IdOrEmpty, Header()] = None,
 ) -> Response:
     """Send without a socket: 201 with the message once it is stored, 200 when it was stored before."""
     wait = take(asyncio.get_running_loop().time(), gateway.buckets_of(caller).sends)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from contracts import frames
+from contracts import frames, limits
 from contracts.errors import ErrorCode, Refusal
 from services.gateway import metrics
 from services.gateway.history import reading
@@ -149,4 +149,4 @@ def _replayed_above(frame: frames.JoinConversation, head: int, resume_limit: int
     """
     if frame.after_seq is not None and head - frame.after_seq <= resume_limit:
         return frame.after_seq
-    return max(frame.after_seq or 0, head - frame.limit)
+    return max(frame.after_seq or 0, head - (frame.limit or limits.HISTORY_DEFAULT))

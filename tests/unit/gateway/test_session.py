@@ -62,6 +62,16 @@ def test_a_malformed_frame_is_named(session: Session, data: str | bytes) -> None
     assert code_of(session.receive(data, 0.0)) is ErrorCode.INVALID_FRAME
 
 
+def test_what_a_client_writes_for_nothing_is_nothing(session: Session) -> None:
+    """Some serialise what is not set as an empty string, or as null."""
+    sent = receive(session, type="send_message", conversationId="c1", content="x", tempId="", replyTo="", requestId="")
+    assert sent == receive(session, type="send_message", conversationId="c1", content="x")
+    joined = receive(session, type="join_conversation", conversationId="c1", limit=None)
+    assert joined == receive(session, type="join_conversation", conversationId="c1")
+    assert isinstance(sent, frames.SendMessage)
+    assert isinstance(joined, frames.JoinConversation)
+
+
 def test_a_malformed_send_is_refused_as_a_send(session: Session) -> None:
     """So that the page finds the message that it shows as being sent."""
     outcome = receive(session, type="send_message", conversationId="c", tempId="t1", content=5, requestId="r1")
