@@ -37,6 +37,16 @@ test("whom a text mentions: the longest name that is there, each once", () => {
   expect(mentions("@Annabelle and me@Anna")).toEqual([]);
 });
 
+test("a name may have any sign in it", () => {
+  const others = ["Jean-Luc", "Tim O/Neil", "A.B", "c^$*+?|\\d", "[x]{2}"].map((userName) => ({
+    userId: userName,
+    userName,
+  }));
+  const text = others.map(({ userName }) => `@${userName}`).join(" ");
+  const { mentions } = mentionsIn(text, { members: others, mayMentionAll: false }, nobody);
+  expect(mentions).toEqual(others.map(({ userId }) => userId));
+});
+
 test("of two with one name the one that was picked is meant", () => {
   const twins = { members: [anna, { userId: "u9", userName: "Anna" }], mayMentionAll: false };
   expect(mentionsIn("@Anna", twins, new Map([["Anna", "u1"]])).mentions).toEqual(["u1"]);

@@ -83,4 +83,4 @@ export function splitMentions(text: string, names: readonly string[]): Part[] {
   return parts;
 }
 
-const escaped = (name: string) => name.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&");
+const escaped = (name: string) => name.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&");
