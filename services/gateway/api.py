@@ -273,13 +273,19 @@ async def members(
     gateway: The,
     caller: Caller,
     conversation_id: ConversationId,
+    query: str = "",
     limit: Limit = limits.LIST_PAGE,
     cursor: str | None = None,
 ) -> Response:
-    """All members, longest-standing first."""
+    """All members, longest-standing first; or those one of whose names begins with the query."""
+    query = query.strip()[: limits.NAME_LENGTH]
+    directory = gateway.directory
     async with reading():
         await check_member(gateway, caller, conversation_id)
-        items, following = await gateway.directory.members(conversation_id, limit, time_cursor(cursor))
+        if query:
+            found, last = await directory.find_members(conversation_id, query, limit, text_cursor(cursor))
+            return respond_list(found, None if last is None else encode_cursor([last]))
+        items, following = await directory.members(conversation_id, limit, time_cursor(cursor))
     return respond_list(items, next_cursor(following))
 
 

@@ -181,6 +181,32 @@ class Directory:
         following = (documents[-1]["joinedAt"], documents[-1]["userId"]) if more else None
         return [_member(document, profiles) for document in documents], following
 
+    async def find_members(
+        self, conversation_id: str, query: str, limit: int, after: str | None
+    ) -> tuple[list[Member], str | None]:
+        """Members one of whose words begins with the query, by id, and where the next page begins."""
+        # From whom it may mean to whether they are in it: a large conversation is never read as a whole.
+        pipeline: list[dict[str, Any]] = [
+            {"$match": {"words": _beginning(query), **({} if after is None else {"_id": {"$gt": after}})}},
+            {"$sort": {"_id": 1}},
+            {
+                "$lookup": {
+                    "from": collections.MEMBERSHIPS.name,
+                    "localField": "_id",
+                    "foreignField": "userId",
+                    "pipeline": [{"$match": {"conversationId": conversation_id}}],
+                    "as": "memberships",
+                }
+            },
+            {"$match": {"memberships": {"$ne": []}}},
+            {"$limit": limit + 1},
+        ]
+        found = [document async for document in self._users.aggregate(pipeline)]
+        following = found[limit - 1]["_id"] if len(found) > limit else None
+        page = found[:limit]
+        profiles = {document["_id"]: _profile(document) for document in page}
+        return [_member(document["memberships"][0], profiles) for document in page], following
+
     async def _views(
         self, viewer: str, documents: Sequence[dict[str, Any]], mine: dict[str, Any], members: int
     ) -> list[Conversation]:

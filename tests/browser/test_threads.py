@@ -9,6 +9,7 @@ from tests.browser.person import Person
 from tests.browser.test_changing import act, press_long
 from tests.browser.test_reading import PHONE, conversation_of, listed, say
 from tests.browser.test_talking import two_in_a_group
+from tests.support.chat_client import Rest
 
 pytestmark = pytest.mark.e2e
 
@@ -111,6 +112,28 @@ async def test_who_is_mentioned_is_completed_marked_and_told(arrive, unique):
     await expect(bob.message("are you there?")).to_contain_text("Mentions you.")
     await expect(bob.log.locator(".mention")).to_have_text(f"@{bob.name}")
     await expect(link).not_to_contain_text("You were mentioned")
+
+
+async def test_who_came_after_the_first_hundred_is_mentioned_too(arrive, unique):
+    alice, newest = await arrive(f"Alice {unique}"), f"Zoé {unique}"
+    await alice.sign_in()
+    async with Rest(alice.url) as rest:
+        await rest.login(newest)
+        zoe = rest.user_id
+        await rest.me()  # from then on there is somebody of that name
+        await rest.login(alice.name)
+        others = [f"{unique}-{n}" for n in range(120)]
+        town = await rest.create_conversation(others, f"Town {unique}", "channel")
+        await rest.add_members(town["id"], [zoe])
+        await alice.open(f"Town {unique}")
+        await alice.composer.press_sequentially("Welcome @zo")
+        option = alice.page.get_by_role("listbox", name="People to mention").get_by_role("option")
+        await expect(option).to_have_text([re.compile(newest)])
+        await alice.composer.press("Enter")
+        await alice.composer.press("Enter")
+        await alice.sees_sent(f"Welcome @{newest}")
+        await expect(alice.log.locator(".mention")).to_have_text(f"@{newest}")
+        assert (await rest.all_messages(town["id"]))[-1]["mentions"] == [zoe]
 
 
 async def test_everybody_is_mentioned_by_an_admin_only(arrive, unique):

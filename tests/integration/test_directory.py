@@ -183,6 +183,21 @@ async def test_pages_of_people_meet_and_end(database: Database, directory: Direc
     assert (found, after) == ([f"u{n}" for n in range(5)], None)
 
 
+async def test_members_are_found_by_their_words_and_nobody_else_is(database: Database, directory: Directory) -> None:
+    names = {f"u{n}": f"Same Name {n}" for n in range(5)}
+    await store_profiles(database, **names, stranger="Same Stranger", other="Another")
+    cid = await store_conversation(database, {**dict.fromkeys(names, "member"), "other": "admin"})
+    await store_conversation(database, {"stranger": "member"})
+    found: list[str] = []
+    after: str | None = None
+    for _ in range(3):
+        page, after = await directory.find_members(cid, "same", 2, after)
+        found += [member.user_id for member in page]
+    assert (found, after) == (list(names), None)
+    page, _ = await directory.find_members(cid, "ano", 2, None)
+    assert [(member.user_name, member.role) for member in page] == [("Another", "admin")]
+
+
 async def test_a_profile_is_as_the_last_token_had_it(database: Database, directory: Directory) -> None:
     await store_profiles(database, alice="Before")
     await store_profiles(database, alice="After")

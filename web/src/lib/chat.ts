@@ -531,6 +531,7 @@ export function createChat(options: ChatOptions, internals: Internals = {}): Cha
       store.set(withDraft(store.get(), conversationId, changes, threadId));
     },
     searchPeople: directory.searchPeople,
+    searchMembers: directory.searchMembers,
     createConversation: directory.create,
     rename: directory.rename,
     addMembers: directory.addMembers,

@@ -423,6 +423,8 @@ export function createDirectory(context: Context, { onGone, onBack, onUnread }: 
     async searchPeople(query: string): Promise<Person[]> {
       return (await rest.users(query)).items;
     },
+    searchMembers: async (id: string, query: string): Promise<Member[]> =>
+      (await rest.members(id, { query })).items,
     create: (wanted: NewConversation) => shown(rest.create(wanted)),
     async rename(id: string, name: string): Promise<void> {
       await shown(rest.change(id, { name }));

@@ -146,7 +146,7 @@ export function createRest(base: string, tokens: Tokens, ended: AbortSignal) {
     unpin: (id: string, messageId: string) =>
       call<void>("DELETE", `${conversation(id)}/pins/${encodeURIComponent(messageId)}`),
     delete: (id: string) => call<void>("DELETE", conversation(id)),
-    members: (id: string, query: { cursor?: string | null; limit?: number }) =>
+    members: (id: string, query: { query?: string; cursor?: string | null; limit?: number }) =>
       call<List<Member>>("GET", `${conversation(id)}/members${search(query)}`),
     addMembers: (id: string, userIds: string[]) =>
       call<ConversationView>("POST", `${conversation(id)}/members`, { userIds }),

@@ -577,6 +577,8 @@ export interface Chat {
   setDraft(conversationId: string, draft: string | Partial<Draft>, threadId?: string): void;
 
   searchPeople(query: string): Promise<Person[]>;
+  /** Members of a conversation a word of whose name begins so, loaded or not; the first of them, where these are many. */
+  searchMembers(conversationId: string, query: string): Promise<Member[]>;
   createConversation(wanted: NewConversation): Promise<Conversation>;
   rename(conversationId: string, name: string): Promise<void>;
   addMembers(conversationId: string, userIds: string[]): Promise<void>;

@@ -198,6 +198,7 @@ export interface ThreadView {
 
 export interface RoomActions extends Actions {
   loadMembers: () => void;
+  searchMembers: (query: string) => Promise<Member[]>;
   loadOlder: () => Promise<void>;
   loadNewer: () => Promise<void>;
   openAt: (seq: number) => Promise<void>;
@@ -303,6 +304,7 @@ function actionsOf(chat: Chat, id: string): RoomActions {
     more: () => chat.loadMembers(id),
     // The library tries again what fails here, and the banner says what is wrong.
     loadMembers: () => void chat.loadMembers(id).catch(() => undefined),
+    searchMembers: (query) => chat.searchMembers(id, query),
     loadOlder: () => chat.loadOlder(id),
     loadNewer: () => chat.loadNewer(id),
     openAt: (seq) => chat.openAt(id, seq),

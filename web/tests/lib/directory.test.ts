@@ -398,6 +398,18 @@ describe("members", () => {
     await eventually(() => conversation("channel")?.memberCount === 151);
   });
 
+  test("are found by name, also those who are not loaded", async () => {
+    const everybody = range(1, 150).map((at) => `user${at}`);
+    scene.gateway.addRoom("channel", ["alice", ...everybody], "channel");
+    await alice.chat.loadConversation("channel");
+    await alice.chat.loadMembers("channel");
+    const { userName } = memberOf("user150");
+    await expect(alice.chat.searchMembers("channel", userName)).resolves.toMatchObject([
+      { userId: "user150" },
+    ]);
+    expect(alice.room("channel")?.members.items).toHaveLength(100);
+  });
+
   test("that could not be loaded are, in a while and with the next connection", async () => {
     let refusals = 2;
     const refuse = (after: string) => (call: Call) =>

@@ -1,5 +1,12 @@
 import { expect, test } from "vitest";
-import { ALL, begunAt, candidates, mentionsIn, splitMentions } from "../../src/page/composer/mentions.ts";
+import {
+  ALL,
+  begunAt,
+  candidates,
+  mentionsIn,
+  splitMentions,
+  wordsBegun,
+} from "../../src/page/composer/mentions.ts";
 
 const anna = { userId: "u1", userName: "Anna" };
 const annaMaria = { userId: "u2", userName: "Anna Maria Müller" };
@@ -18,6 +25,14 @@ test.each([
   ["no name", null],
 ])("what is begun in %j", (text, begun) => {
   expect(begunAt(text, text.length)).toEqual(begun);
+});
+
+test.each([
+  ["@anna maria, and (@bob", ["anna", "bob"]],
+  ["@Zoé, @Zoé!", ["Zoé"]],
+  ["me@example.org @", []],
+])("the words with which names begin in %j", (text, words) => {
+  expect(wordsBegun(text)).toEqual(words);
 });
 
 test("names are found by the beginning of any word, without case and accents", () => {

@@ -1,6 +1,8 @@
 /** The completion of `@name` in a field, with the keys of a combobox. */
-import { type KeyboardEvent, type RefObject, useCallback, useId, useRef, useState } from "react";
-import { begunAt, candidates, type Mentionable, mentionsIn, type People } from "./mentions.ts";
+import { type KeyboardEvent, type RefObject, useCallback, useEffect, useId, useRef, useState } from "react";
+import { begunAt, candidates, type Mentionable, mentionsIn, type People, wordsBegun } from "./mentions.ts";
+
+const PAUSE = 150;
 
 export function useMentions(
   field: RefObject<HTMLTextAreaElement | null>,
@@ -16,6 +18,13 @@ export function useMentions(
   const found = begun ? candidates(begun.query, people) : [];
   const current = Math.min(active, found.length - 1);
   const isOpen = found.length > 0;
+  const { look } = people;
+  const words = look ? wordsBegun(text).join(" ") : "";
+
+  useEffect(() => {
+    const later = setTimeout(() => look?.(words ? words.split(" ") : []), PAUSE);
+    return () => clearTimeout(later);
+  }, [look, words]);
 
   const pick = ({ userId, userName }: Mentionable) => {
     if (!begun || caret === null) return;

@@ -11,6 +11,8 @@ export interface Mentionable {
 export interface People {
   readonly members: readonly Mentionable[];
   readonly mayMentionAll: boolean;
+  /** Finds those whom such words may mean and who are not among the members yet; null where all are. */
+  readonly look?: ((words: readonly string[]) => void) | null;
 }
 
 export interface Mentions {
@@ -25,6 +27,7 @@ export const ALL = "*";
 const SHOWN = 6;
 const LONGEST = 40;
 const NAMED = 50; // as many as the gateway takes
+const LOOKED_FOR = 8; // in one text: more of them are no names
 
 /** The name that is begun right before the caret, from its `@` on; null where none is. */
 export function begunAt(text: string, caret: number): { start: number; query: string } | null {
@@ -33,6 +36,12 @@ export function begunAt(text: string, caret: number): { start: number; query: st
   if (!found) return null;
   const query = found[1] ?? "";
   return { start: caret - query.length - 1, query };
+}
+
+/** The words with which the names in a text begin, each once: what was typed, pasted, or kept as a draft. */
+export function wordsBegun(text: string): string[] {
+  const found = text.matchAll(/(?<![\p{L}\p{N}])@([\p{L}\p{M}\p{N}_]+)/gu);
+  return [...new Set([...found].map(([, word = ""]) => word))].slice(-LOOKED_FOR);
 }
 
 /** Who may be meant by what is begun: whose name, or a word of it, begins so. */

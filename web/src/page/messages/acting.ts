@@ -23,17 +23,18 @@ interface Where {
 
 /** What the composer is about, and what the messages beside it offer. */
 export function useActing(room: RoomView, userId: string, where: Where) {
-  const { conversation, members, pins, actions } = room;
+  const { conversation, pins, actions } = room;
   const { type, role, closedAt } = conversation;
   const { messages, threadId, jump = null, openThread = null, fail } = where;
   const draft = threadId === undefined ? room.draft : (room.threadDrafts[threadId] ?? NOT_BEGUN);
   const { composing, compose, endComposing, keepDraft } = useComposing(actions, draft, threadId);
   const [said, setSaid] = useState(0); // messages that were sent from here and are seen at the end
+  const { members, look } = useMembers(room);
   const nameOf = useNames(members, messages);
   const mayMentionAll = may("mention_all", { type, role, closedAt });
   const people = useMemo<People>(
-    () => ({ members: members.filter((member) => member.userId !== userId), mayMentionAll }),
-    [members, userId, mayMentionAll],
+    () => ({ members: members.filter((member) => member.userId !== userId), mayMentionAll, look }),
+    [members, userId, mayMentionAll, look],
   );
 
   const acts = useMemo<Acts>(
@@ -112,6 +113,32 @@ function useComposing(actions: RoomView["actions"], { reply }: Draft, threadId: 
     if (!isEdit) keepDraft({ reply: null });
   }, [isEdit, keepDraft]);
   return { composing: chosen ?? kept, compose, endComposing, keepDraft };
+}
+
+/** The members that are loaded, and of the others those who were looked for. */
+function useMembers({ members, hasMoreMembers, actions }: RoomView) {
+  const { searchMembers } = actions;
+  const [found, setFound] = useState<readonly Named[]>([]);
+  const asked = useRef<ReadonlySet<string>>(new Set());
+  const look = useCallback(
+    (words: readonly string[]) => {
+      const news = words.filter((word) => !asked.current.has(word));
+      asked.current = new Set(words);
+      for (const word of news)
+        searchMembers(word).then(
+          (people) => setFound((before) => [...before, ...without(people, before)]),
+          () => undefined, // the banner says what is wrong
+        );
+    },
+    [searchMembers],
+  );
+  const all = useMemo(() => [...members, ...without(found, members)], [members, found]);
+  return { members: all, look: hasMoreMembers ? look : null };
+}
+
+function without(people: readonly Named[], others: readonly Named[]): readonly Named[] {
+  const ids = new Set(others.map(({ userId }) => userId));
+  return people.filter(({ userId }) => !ids.has(userId));
 }
 
 interface Named {

@@ -484,8 +484,10 @@ export async function startGateway() {
     if (call.method === "GET") {
       const limit = Number(call.query.get("limit") ?? 100);
       const from = Number(call.query.get("cursor") ?? 0);
-      const next = from + limit < room.members.length ? String(from + limit) : null;
-      return ok({ items: room.members.slice(from, from + limit), nextCursor: next });
+      const query = call.query.get("query") ?? "";
+      const meant = room.members.filter(({ userName }) => userName.startsWith(query));
+      const next = from + limit < meant.length ? String(from + limit) : null;
+      return ok({ items: meant.slice(from, from + limit), nextCursor: next });
     }
     if (call.method === "DELETE") {
       room.members = room.members.filter((member) => member.userId !== userId);
