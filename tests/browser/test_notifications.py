@@ -8,7 +8,7 @@ from playwright.async_api import Locator, expect
 from tests.browser.person import Person
 from tests.browser.test_reading import PHONE, conversation_of, say
 from tests.browser.test_settings import choose
-from tests.browser.test_talking import two_in_a_group
+from tests.browser.test_talking import NOBODY_LOOKS, told_by, two_in_a_group
 from tests.support.chat_client import Rest
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
@@ -115,6 +115,26 @@ async def test_a_conversation_that_tells_nothing(arrive, unique):
     told = bob.page.get_by_role("region", name="Notifications")
     await expect(told).to_contain_text("hello")
     await expect(told).not_to_contain_text("psst")
+
+
+async def test_a_conversation_that_is_open_tells_no_more_than_was_chosen(arrive, unique):
+    alice, bob, room = await two_in_a_group(arrive, unique)
+    other = await conversation_of(alice, [bob], f"Loud {unique}")
+    dialog = bob.page.get_by_role("dialog", name=f"Notifications of {room}")
+    for level, told in ((re.compile("^Nothing"), []), (re.compile("^Mentions only"), ["listen"])):
+        await choose(bob, "Notifications…")
+        async with bob.page.expect_response(re.compile("notification-settings$")) as answer:
+            await dialog.get_by_role("radio", name=level).check()
+        assert (await answer.value).ok
+        await bob.page.keyboard.press("Escape")
+        await bob.page.evaluate(NOBODY_LOOKS)
+        for words in (f"psst {len(told)}", f"@all {len(told)} listen"):
+            await alice.write(words)
+            await bob.sees(words)
+        await say(alice, other, "hello")
+        heard = await told_by(bob, len(told) + 1)
+        assert sorted(words.rsplit(maxsplit=1)[-1] for words in heard) == sorted([*told, "hello"])
+        await bob.look_back()
 
 
 async def test_the_list_fits_a_phone_in_french_and_in_the_dark(arrive, unique):

@@ -9,6 +9,7 @@ from playwright.async_api import expect
 from tests.browser.conftest import Arrive
 from tests.browser.person import Person
 from tests.support.chat_client import Rest
+from tests.support.eventually import eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -190,6 +191,18 @@ NOBODY_LOOKS = """() => {
 }"""
 
 
+async def told_by(person: Person, count: int) -> list[str]:
+    """What their device has told since nobody looked, once it is so much."""
+    told: list[str] = []
+
+    async def enough() -> bool:
+        told[:] = await person.page.evaluate("window.told")
+        return len(told) >= count
+
+    await eventually(enough)
+    return told
+
+
 async def test_the_device_tells_what_comes_while_nobody_looks(arrive, unique):
     alice, bob, room = await two_in_a_group(arrive, unique)
     await alice.write("before")
@@ -198,7 +211,7 @@ async def test_the_device_tells_what_comes_while_nobody_looks(arrive, unique):
     await alice.write("**are** you there?")
     await bob.sees("you there?")
     await expect(bob.page).to_have_title(re.compile(r"^\(1\) "))
-    assert await bob.page.evaluate("window.told") == [f"{alice.name} in {room}: are you there?"]
+    assert await told_by(bob, 1) == [f"{alice.name} in {room}: are you there?"]
     await expect(bob.log.get_by_text("New messages")).to_be_visible()
     await bob.page.evaluate("() => { document.hasFocus = () => true; window.dispatchEvent(new Event('focus')) }")
     await expect(bob.page).to_have_title(re.compile(r"^[^(]"))

@@ -1,7 +1,7 @@
 import { Window } from "happy-dom";
 import { act } from "react";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import type { Chat, ChatEvent } from "../../src/lib/index.ts";
+import type { Chat, ChatEvent, NotificationLevel } from "../../src/lib/index.ts";
 import { useNotices } from "../../src/page/notifications/notices.ts";
 import { Toasts } from "../../src/page/notifications/Toasts.tsx";
 
@@ -19,6 +19,20 @@ let look: (openId: string | null) => void;
 let host: HTMLElement;
 let unmount: () => void;
 
+/** Of what one is told in the conversation that is open, and in general. */
+const levels: { own: NotificationLevel | null; general: NotificationLevel } = { own: null, general: "all" };
+let shown: string[];
+class Device {
+  static permission = "granted";
+  constructor(_: string, { body }: { body: string }) {
+    shown.push(body);
+  }
+  close() {}
+}
+Object.assign(page, { Notification: Device });
+Object.assign(globalThis, { Notification: Device });
+document.hasFocus = () => false;
+
 /** As much of a chat as tells something. */
 const chat = {
   listen(listener: typeof tell) {
@@ -26,6 +40,8 @@ const chat = {
     return () => {};
   },
   getSnapshot: () => ({ conversations: { items: [] } }),
+  loadNotificationLevel: async () => levels.own,
+  loadNotificationSettings: async () => ({ level: levels.general, doNotDisturb: null }),
 } as unknown as Chat;
 
 function Told({ openId }: { openId: string | null }) {
@@ -33,6 +49,7 @@ function Told({ openId }: { openId: string | null }) {
 }
 
 beforeEach(() => {
+  shown = [];
   host = document.createElement("div");
   const root = createRoot(host);
   look = (openId) => act(() => root.render(<Told openId={openId} />));
@@ -125,4 +142,50 @@ test("what lasts is closed by nobody but the person", () => {
   act(() => vi.advanceTimersByTime(60_000));
   expect(onClose.mock.calls).toEqual([["passes"]]);
   act(() => root.unmount());
+});
+
+const wrote = (content: string, mentions: string[] = []): ChatEvent => ({
+  type: "message",
+  isReplay: false,
+  message: {
+    id: content,
+    conversationId: "walk",
+    seq: 1,
+    senderId: "bob",
+    senderName: "Bob",
+    senderAvatar: null,
+    content,
+    createdAt: "2026-11-27T12:00:00.000Z",
+    mentions,
+  },
+});
+
+test.each([
+  [null, "all", ["psst", "you"]],
+  [null, "mentions", ["you"]],
+  ["all", "nothing", ["psst", "you"]],
+  ["mentions", "all", ["you"]],
+  ["nothing", "all", []],
+] as const)(
+  "with %s for what is open, and %s in general, the device tells %s",
+  async (own, general, told) => {
+    Object.assign(levels, { own, general });
+    look("walk");
+    tell(wrote("psst"));
+    tell(wrote("you", ["alice"]));
+    await act(async () => {});
+    expect(shown).toEqual(told);
+  },
+);
+
+test("whoever looked may have chosen otherwise", async () => {
+  Object.assign(levels, { own: "nothing" });
+  look("walk");
+  tell(wrote("psst"));
+  await act(async () => {});
+  Object.assign(levels, { own: "all" });
+  act(() => void page.dispatchEvent(new page.Event("focus")));
+  tell(wrote("hello"));
+  await act(async () => {});
+  expect(shown).toEqual(["hello"]);
 });

@@ -1,12 +1,13 @@
 /** Tells about what happens where the person is not looking: on the page, or on the device. */
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
-import type { Chat, ChatEvent, Message, Notification } from "../../lib/index.ts";
+import type { Chat, ChatEvent, Conversation, Message, Notification } from "../../lib/index.ts";
 import { openConversation } from "../address.ts";
-import { isAttentive } from "../attention.ts";
+import { isAttentive, useAttention } from "../attention.ts";
 import { titleOf } from "../conversations/names.ts";
 import { plainText } from "../messages/markdown.ts";
 import { texts } from "../texts/index.ts";
 import { refusalOf } from "../texts/reason.ts";
+import { createLevels } from "./level.ts";
 import { notifyDevice } from "./permission.ts";
 import type { Toast } from "./Toasts.tsx";
 
@@ -18,21 +19,28 @@ const words = texts.notifications;
 export function useNotices(chat: Chat, userId: string, openId: string | null) {
   const [toasts, setToasts] = useState<Toast[]>([]);
   const count = useRef(0);
+  const { mayTell, forget } = useMemo(() => createLevels(chat), [chat]);
+  useAttention(forget);
 
   useEffect(
     () =>
       chat.listen((event) => {
-        const notice = noticeOf(event, chat, userId);
+        if (event.type === "message") {
+          if (event.isReplay || event.message.senderId === userId || isAttentive()) return;
+          const { message } = event;
+          const conversation = conversationOf(chat, message.conversationId);
+          const notice = noticeOfMessage(message, conversation, userId);
+          void mayTell(message, userId, conversation).then((may) => may && tellDevice(notice));
+          return;
+        }
+        const notice = noticeOf(event);
         if (!notice) return;
-        const { conversationId, title, body } = notice;
-        if (title !== null)
-          notifyDevice({ title, body, tag: conversationId, onOpen: () => openConversation(conversationId) });
-        if (event.type === "message") return;
+        if (event.type === "notification") tellDevice(notice);
         count.current += 1;
         const toast = { ...notice, id: String(count.current) };
         setToasts((shown) => withToast(shown, toast));
       }),
-    [chat, userId],
+    [chat, userId, mayTell],
   );
 
   const close = useCallback(
@@ -63,14 +71,19 @@ function without(toasts: Toast[], openId: string | null): Toast[] {
 
 type Notice = Omit<Toast, "id">;
 
-function noticeOf(event: ChatEvent, chat: Chat, userId: string): Notice | null {
+function noticeOf(event: ChatEvent): Notice | null {
   if (event.type === "notification") return noticeOfNotification(event.notification);
   if (event.type === "change_failed") return noticeOfChange(event);
-  if (event.type === "send_failed") return noticeOfUnsent(event);
-  if (event.type !== "message" || event.isReplay || event.message.senderId === userId || isAttentive())
-    return null;
-  return noticeOfMessage(event.message, chat, userId);
+  return event.type === "send_failed" ? noticeOfUnsent(event) : null;
 }
+
+function tellDevice({ conversationId, title, body }: Notice): void {
+  const onOpen = () => openConversation(conversationId);
+  notifyDevice({ title: title ?? texts.appName, body, tag: conversationId, onOpen });
+}
+
+const conversationOf = (chat: Chat, id: string) =>
+  chat.getSnapshot().conversations.items.find((one) => one.id === id);
 
 function noticeOfNotification(notification: Notification): Notice {
   const { kind, conversationId, conversationName: room } = notification;
@@ -97,13 +110,8 @@ function noticeOfUnsent({ outgoing }: ChatEvent & { type: "send_failed" }): Noti
   return { conversationId, title: null, body, isLasting: true };
 }
 
-const isMentioned = ({ mentions = [], mentionAll }: Message, userId: string) =>
-  mentionAll === true || mentions.includes(userId);
-
-function noticeOfMessage(message: Message, chat: Chat, userId: string): Notice | null {
+function noticeOfMessage(message: Message, conversation: Conversation | undefined, userId: string): Notice {
   const { conversationId, senderName, content } = message;
-  const conversation = chat.getSnapshot().conversations.items.find((one) => one.id === conversationId);
-  if (conversation?.isMuted && !isMentioned(message, userId)) return null;
   const isDirect = !conversation || conversation.type === "direct";
   const title = isDirect
     ? senderName

@@ -18,7 +18,10 @@ export function useNotificationPermission() {
 export function notifyDevice(notice: { title: string; body: string; tag: string; onOpen: () => void }): void {
   if (isAttentive() || current() !== "granted") return;
   try {
-    const shown = new Notification(notice.title, { body: notice.body, tag: notice.tag, icon: "/icon.svg" });
+    const { title, body, tag } = notice;
+    // In the place of what was shown with this tag, and heard again. TypeScript's types are behind here.
+    const options = { body, tag, renotify: true, icon: "/icon.svg" };
+    const shown = new Notification(title, options);
     shown.onclick = () => {
       window.focus();
       notice.onOpen();
