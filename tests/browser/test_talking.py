@@ -181,10 +181,11 @@ async def test_members_are_added_renamed_and_removed_while_they_look(arrive, uni
 
 NOBODY_LOOKS = """() => {
     window.told = [];
+    window.withdrawn = 0;
     window.Notification = class {
         static permission = 'granted';
         constructor(title, { body }) { window.told.push(`${title}: ${body}`); }
-        close() {}
+        close() { window.withdrawn += 1; }
     };
     document.hasFocus = () => false;
     window.dispatchEvent(new Event('blur'));
@@ -215,6 +216,38 @@ async def test_the_device_tells_what_comes_while_nobody_looks(arrive, unique):
     await expect(bob.log.get_by_text("New messages")).to_be_visible()
     await bob.page.evaluate("() => { document.hasFocus = () => true; window.dispatchEvent(new Event('focus')) }")
     await expect(bob.page).to_have_title(re.compile(r"^[^(]"))
+
+
+async def test_the_device_tells_nothing_of_what_is_looked_at_in_another_window(arrive, unique):
+    alice, bob, room = await two_in_a_group(arrive, unique)
+    reading, beside = bob.page, await bob.context.new_page()
+    await beside.goto(bob.url)
+    bob.page = beside
+    await bob.sign_in()
+    await bob.page.evaluate(NOBODY_LOOKS)
+    bob.page = reading
+    await alice.write("read at once")
+    await bob.sees("read at once")
+    link = beside.get_by_role("navigation", name="Conversations").get_by_role("link", name=room)
+    await expect(link).to_contain_text("read at once")
+    await bob.page.evaluate(NOBODY_LOOKS)
+    await alice.write("and this?")
+    # One of both tells, and only of what is not being read.
+
+    async def told() -> bool:
+        heard = [words for page in (reading, beside) for words in await page.evaluate("window.told")]
+        assert all(words.endswith("and this?") for words in heard)
+        return len(heard) == 1
+
+    await eventually(told)
+    await expect(link).to_contain_text("and this?")
+    await eventually(told)
+    await bob.look_back()
+
+    async def withdrawn() -> bool:
+        return [await page.evaluate("window.withdrawn") for page in (reading, beside)] in ([1, 0], [0, 1])
+
+    await eventually(withdrawn)
 
 
 async def test_emoji_come_from_our_own_server(arrive, unique):

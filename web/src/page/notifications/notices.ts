@@ -2,7 +2,7 @@
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import type { Chat, ChatEvent, Conversation, Message, Notification } from "../../lib/index.ts";
 import { openConversation } from "../address.ts";
-import { isAttentive, useAttention } from "../attention.ts";
+import { isAttentive, useAttention, useSharedAttention } from "../attention.ts";
 import { titleOf } from "../conversations/names.ts";
 import { plainText } from "../messages/markdown.ts";
 import { texts } from "../texts/index.ts";
@@ -21,6 +21,7 @@ export function useNotices(chat: Chat, userId: string, openId: string | null) {
   const count = useRef(0);
   const { mayTell, forget } = useMemo(() => createLevels(chat), [chat]);
   useAttention(forget);
+  useSharedAttention(userId);
 
   useEffect(
     () =>
@@ -30,12 +31,14 @@ export function useNotices(chat: Chat, userId: string, openId: string | null) {
           const { message } = event;
           const conversation = conversationOf(chat, message.conversationId);
           const notice = noticeOfMessage(message, conversation, userId);
-          void mayTell(message, userId, conversation).then((may) => may && tellDevice(notice));
+          void mayTell(message, userId, conversation).then(
+            (may) => may && tellDevice(userId, notice, message.seq),
+          );
           return;
         }
         const notice = noticeOf(event);
         if (!notice) return;
-        if (event.type === "notification") tellDevice(notice);
+        if (event.type === "notification") tellDevice(userId, notice, event.notification.seq ?? 0);
         count.current += 1;
         const toast = { ...notice, id: String(count.current) };
         setToasts((shown) => withToast(shown, toast));
@@ -77,9 +80,9 @@ function noticeOf(event: ChatEvent): Notice | null {
   return event.type === "send_failed" ? noticeOfUnsent(event) : null;
 }
 
-function tellDevice({ conversationId, title, body }: Notice): void {
+function tellDevice(userId: string, { conversationId, title, body }: Notice, seq: number): void {
   const onOpen = () => openConversation(conversationId);
-  notifyDevice({ title: title ?? texts.appName, body, tag: conversationId, onOpen });
+  void notifyDevice(userId, { conversationId, title: title ?? texts.appName, body, seq, onOpen });
 }
 
 const conversationOf = (chat: Chat, id: string) =>

@@ -1,5 +1,5 @@
 import { useCallback, useState } from "react";
-import { isAttentive } from "../attention.ts";
+import { inOnePage, isAttentiveAnywhere } from "../attention.ts";
 
 type Permission = NotificationPermission | "unsupported";
 
@@ -14,20 +14,45 @@ export function useNotificationPermission() {
   return { permission, ask };
 }
 
-/** A notification of the device, while the page is not being looked at. */
-export function notifyDevice(notice: { title: string; body: string; tag: string; onOpen: () => void }): void {
-  if (isAttentive() || current() !== "granted") return;
+interface Notice {
+  title: string;
+  body: string;
+  /** What it takes the place of, and is heard again. */
+  conversationId: string;
+  /** Up to which message it tells. */
+  seq: number;
+  onOpen: () => void;
+}
+
+/** By conversation: what the device shows of it, as far as this page has told. */
+const shown = new Map<string, { notification: Notification; seq: number }>();
+
+/** A notification of the device, while its person looks at no page; where they have several, one of them tells. */
+export async function notifyDevice(userId: string, notice: Notice): Promise<void> {
+  if (current() !== "granted" || (await isAttentiveAnywhere(userId))) return;
+  await inOnePage(`palabre:${userId}:told:${notice.conversationId}:${notice.seq}`, () => show(notice));
+}
+
+function show({ title, body, conversationId, seq, onOpen }: Notice): void {
+  // TypeScript's types are behind here.
+  const options = { body, tag: conversationId, renotify: true, icon: "/icon.svg" };
   try {
-    const { title, body, tag } = notice;
-    // In the place of what was shown with this tag, and heard again. TypeScript's types are behind here.
-    const options = { body, tag, renotify: true, icon: "/icon.svg" };
-    const shown = new Notification(title, options);
-    shown.onclick = () => {
+    const notification = new Notification(title, options);
+    shown.set(conversationId, { notification, seq });
+    notification.onclick = () => {
       window.focus();
-      notice.onOpen();
-      shown.close();
+      onOpen();
+      notification.close();
     };
   } catch {
     // Some phones let only a service worker notify: the count in the title is what remains.
   }
+}
+
+/** What was read is not shown any more, where this page has told of it. */
+export function withdrawNotice(conversationId: string, seq: number): void {
+  const last = shown.get(conversationId);
+  if (!last || last.seq > seq) return;
+  last.notification.close();
+  shown.delete(conversationId);
 }

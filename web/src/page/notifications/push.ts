@@ -4,6 +4,7 @@ import type { Conversation } from "../../lib/index.ts";
 import { createPush, type PushState } from "../../lib/push.ts";
 import type { Session } from "../signin/session.ts";
 import { reasonOf } from "../texts/reason.ts";
+import { withdrawNotice } from "./permission.ts";
 
 export interface PushDevice {
   /** Null until it is known. */
@@ -58,7 +59,10 @@ export function useWithdrawal(
   const before = useRef<ReadonlyMap<string, number>>(new Map());
   useEffect(() => {
     for (const { id, lastReadSeq } of conversations)
-      if (lastReadSeq > (before.current.get(id) ?? 0)) withdraw(id, lastReadSeq);
+      if (lastReadSeq > (before.current.get(id) ?? 0)) {
+        withdraw(id, lastReadSeq);
+        withdrawNotice(id, lastReadSeq);
+      }
     before.current = new Map(conversations.map(({ id, lastReadSeq }) => [id, lastReadSeq]));
   }, [conversations, withdraw]);
 }
