@@ -93,6 +93,7 @@ class AuditEntry(Shape):
     """Who changed what in a conversation, and when.
 
     `action` is the `updateType` of the change. `userIds` are the people added or removed, `roles` those given with it.
+    `names` are not stored: all these people are called so when it is read, as far as they were ever seen.
     `id` is also the id of the event that told of it.
     """
 
@@ -106,3 +107,4 @@ class AuditEntry(Shape):
     user_ids: list[Id] | None = optional()
     roles: dict[Id, Role] | None = optional()
     message_id: Id | None = optional()
+    names: dict[Id, str] | None = optional()

@@ -332,7 +332,12 @@ class Directory:
             query["$or"] = [{"at": {"$lt": at}}, {"at": at, "_id": {"$lt": last_id}}]
         found = [d async for d in self._audit.find(query).sort([("at", -1), ("_id", -1)]).limit(limit + 1)]
         more = len(found) > limit
-        entries = [AuditEntry.model_validate({**d, "id": d["_id"]}) for d in found[:limit]]
+        people = {document["_id"]: _concerned(document) for document in found[:limit]}
+        profiles = await self._profiles(set().union(*people.values()))
+        entries = []
+        for document in found[:limit]:
+            names = {user: profiles[user].user_name for user in people[document["_id"]] if user in profiles}
+            entries.append(AuditEntry.model_validate({**document, "id": document["_id"], "names": names or None}))
         return entries, (entries[-1].at, entries[-1].id) if more else None
 
     # ----------------------------------------------------------------------------------------------- people
@@ -403,6 +408,11 @@ def _beginning(query: str) -> dict[str, str]:
 
 def _profile(document: dict[str, Any]) -> Profile:
     return Profile(user_id=document["_id"], user_name=document["userName"], avatar=document["avatar"])
+
+
+def _concerned(entry: dict[str, Any]) -> set[str]:
+    """Everybody of whom an entry of the audit trail tells."""
+    return {entry["actorId"], *(entry.get("userIds") or ()), *(entry.get("roles") or ())}
 
 
 def _member(document: dict[str, Any], profiles: dict[str, Profile]) -> Member:

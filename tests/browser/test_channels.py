@@ -7,6 +7,7 @@ from playwright.async_api import Locator, expect
 
 from tests.browser.person import Person
 from tests.browser.test_talking import two_in_a_group
+from tests.support.chat_client import Rest
 
 pytestmark = pytest.mark.e2e
 
@@ -87,3 +88,18 @@ async def test_a_role_is_given_seen_and_taken(arrive, unique):
     await expect(alice.page.get_by_role("button", name="Mute")).to_be_visible()
     await expect(alice.page.get_by_role("button", name="What was changed")).to_have_count(0)
     assert room
+
+
+async def test_the_trail_names_who_is_gone_and_never_said_anything(arrive, unique):
+    alice, bob, room = await two_in_a_group(arrive, unique)
+    async with Rest(bob.url) as rest:
+        await rest.login(bob.name)
+        quiet = rest.user_id
+        await rest.login(alice.name)
+        walk = next(one for one in (await rest.conversations())["items"] if one["name"] == room)
+        await rest.remove_member(walk["id"], quiet)
+    await alice.page.reload()
+    await alice.page.get_by_role("button", name="More about this conversation").click()
+    await alice.page.get_by_role("button", name="What was changed").click()
+    trail = alice.page.get_by_role("dialog", name="What was changed").get_by_role("listitem")
+    await expect(trail.first).to_contain_text(f"{alice.name} removed {bob.name}")

@@ -125,6 +125,9 @@ async def test_the_audit_trail_is_for_admins(two: Two) -> None:
     assert (await two.alice_rest.http.get(f"/api/conversations/{direct['id']}/audit")).status_code == 403
     await two.alice_rest.remove_member(two.cid, two.bob.user_id)
     assert (await two.bob_rest.http.get(path)).status_code == 404
+    gone = (await two.alice_rest.http.get(path, params={"limit": 1})).json()["items"][0]
+    people = [(await rest.me()) for rest in (two.alice_rest, two.bob_rest)]
+    assert gone["names"] == {person["userId"]: person["userName"] for person in people}
 
 
 async def test_an_id_may_have_a_slash(two: Two) -> None:

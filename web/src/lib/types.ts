@@ -492,6 +492,8 @@ export interface AuditEntry {
   /** By user id: the roles given with it. */
   readonly roles?: Readonly<Record<string, Role>>;
   readonly messageId?: string;
+  /** By user id: what all these people are called now, also those who are not in it any more. */
+  readonly names?: Readonly<Record<string, string>>;
 }
 
 // ------------------------------------------------------------------------------------------------------- store

@@ -9,7 +9,7 @@ import { wordsOf } from "./changes.ts";
 
 interface Props {
   load: (cursor: string | null) => Promise<Page<AuditEntry>>;
-  nameOf: (userId: string) => string | null;
+  nameOf: (userId: string) => string;
   onClose: () => void;
 }
 
@@ -44,7 +44,7 @@ export default function AuditDialog({ load, nameOf, onClose }: Props) {
           {entries.map((entry) => (
             <li key={entry.id} className="flex items-baseline gap-3 border-line border-b py-2 last:border-0">
               <p className="min-w-0 flex-1 [overflow-wrap:anywhere]">
-                {wordsOf(entry, (userId) => nameOf(userId) ?? texts.messages.unknownSender, texts.audit)}
+                {wordsOf(entry, (userId) => entry.names?.[userId] ?? nameOf(userId), texts.audit)}
               </p>
               <When at={new Date(entry.at)} className="shrink-0 text-ink-soft text-xs" />
             </li>
