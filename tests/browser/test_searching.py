@@ -8,6 +8,7 @@ from playwright.async_api import Locator, expect
 
 from tests.browser.person import Person
 from tests.browser.test_changing import act
+from tests.browser.test_reading import conversation_of, listed, say
 from tests.browser.test_talking import two_in_a_group
 from tests.browser.test_threads import thread
 from tests.support.chat_client import Rest
@@ -104,6 +105,26 @@ async def test_what_was_found_is_shown_in_its_place_and_leads_on_in_both_directi
         await alice.write("said from there")
         await alice.sees_sent("said from there")
         await expect(alice.message("said from there")).to_be_in_viewport()
+
+
+@pytest.mark.parametrize(("count", "at"), [(40, 5), (90, 5)], ids=["at the live end", "in an excerpt"])
+async def test_where_one_is_led_to_only_what_is_in_sight_is_read(arrive, generous, unique, count, at):
+    alice, bob = [await arrive(f"{name} {unique}", generous.gateways[0].url) for name in ("Alice", "Bob")]
+    await alice.sign_in()
+    room = f"Walk {unique}"
+    walk = await conversation_of(alice, [bob], room)
+    await bob.sign_in()
+    words = [f"word {n}.\nof several\nlines\nthat are\nhigh" for n in range(1, count + 1)]
+    await say(alice, walk, *words[: at - 1], f"the Brücke {unique}", *words[at:])
+    await expect(listed(bob, room)).to_contain_text(f"{count} unread messages")
+    await bob.page.get_by_role("button", name="Search messages").click()
+    await look_for(bob, f"brucke {unique}")
+    await hits(bob).get_by_role("button").click()
+    await expect(bob.message("Brücke")).to_be_in_viewport()
+    await panel(bob).get_by_role("button", name="Close the search").click()
+    below = "|".join(str(n) for n in range(count - at - 7, count - at))
+    await expect(bob.page).to_have_title(re.compile(rf"^\(({below})\) "))
+    await expect(bob.message("Brücke")).to_be_in_viewport()
 
 
 async def test_one_searches_everywhere_by_sender_and_day(arrive, unique):

@@ -9,8 +9,8 @@ import { lastOf, prepend } from "./timeline.ts";
 import type { Excerpt } from "./types.ts";
 
 export interface Excerpts {
-  /** Resolves when the message with this seq, or those next to it, are shown. The last call wins. */
-  openAt(room: Opened, seq: number): Promise<void>;
+  /** Resolves with whether the message with this seq, or those next to it, are shown: the last call wins. */
+  openAt(room: Opened, seq: number): Promise<boolean>;
   loadOlder(room: Opened): Promise<void>;
   loadNewer(room: Opened): Promise<void>;
   /** Only the live end is shown again. */
@@ -51,11 +51,15 @@ export function createExcerpts(context: Context, { publish, current }: ExcerptsO
     async openAt(room, seq) {
       const jump = ++room.jumps;
       const first = room.timeline.messages[0]?.seq;
-      if (first !== undefined && seq >= first && seq <= (lastOf(room.timeline) ?? 0)) return show(room, null);
+      if (first !== undefined && seq >= first && seq <= (lastOf(room.timeline) ?? 0)) {
+        show(room, null);
+        return true;
+      }
       const page = await rest.around(room.id, seq, pageSize);
-      if (room.jumps !== jump) return;
+      if (room.jumps !== jump) return false;
       const { hasMoreBefore: hasOlder, hasMoreAfter: hasNewer } = page;
       show(room, { seq, messages: current(room, page.items), hasOlder, hasNewer });
+      return true;
     },
     loadOlder: (room) => grow(room, "older"),
     loadNewer: (room) => grow(room, "newer"),

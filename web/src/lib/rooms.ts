@@ -48,7 +48,7 @@ export interface RoomsOptions {
 export interface Rooms {
   open(conversationId: string): () => void;
   loadOlder(conversationId: string): Promise<void>;
-  openAt(conversationId: string, seq: number): Promise<void>;
+  openAt(conversationId: string, seq: number): Promise<boolean>;
   loadNewer(conversationId: string): Promise<void>;
   backToLive(conversationId: string): void;
   connected(): void;

@@ -527,9 +527,10 @@ export interface Chat {
   openThread(conversationId: string, messageId: string): () => void;
   /**
    * Show the messages around a `seq`, as an excerpt where they are not among `messages`. It ends where the conversation is
-   * closed, and where it has grown to the live end.
+   * closed, and where it has grown to the live end. Resolves with whether they are shown: not where another message, or the
+   * live end, was asked for meanwhile.
    */
-  openAt(conversationId: string, seq: number): Promise<void>;
+  openAt(conversationId: string, seq: number): Promise<boolean>;
   /** A page after the excerpt. */
   loadNewer(conversationId: string): Promise<void>;
   /** Show the live end again. */

@@ -201,7 +201,8 @@ export interface RoomActions extends Actions {
   searchMembers: (query: string) => Promise<Member[]>;
   loadOlder: () => Promise<void>;
   loadNewer: () => Promise<void>;
-  openAt: (seq: number) => Promise<void>;
+  /** Returns whether one is taken there, and not elsewhere meanwhile. */
+  openAt: (seq: number) => Promise<boolean>;
   backToLive: () => void;
   seen: (seq: number) => void;
   /** Who has read a message. */

@@ -70,13 +70,13 @@ test("the last of two jumps wins, and a return wins over both", async () => {
   const release = scene.gateway.holdRest();
   const jumps = [alice.chat.openAt("room", 20), alice.chat.openAt("room", 60)];
   release();
-  await Promise.all(jumps);
+  expect(await Promise.all(jumps)).toEqual([false, true]);
   expect(excerpt()?.seq).toBe(60);
   const releaseAgain = scene.gateway.holdRest();
   const jump = alice.chat.openAt("room", 20);
   alice.chat.backToLive("room");
   releaseAgain();
-  await jump;
+  expect(await jump).toBe(false);
   expect(excerpt()).toBeNull();
 });
 

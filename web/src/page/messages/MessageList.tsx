@@ -28,8 +28,9 @@ interface Props {
   onLive: () => void;
   /** A message to go to. */
   target: Target | null;
-  /** Whether one came here for a message. */
-  startsElsewhere: boolean;
+  /** Whether one is on the way to a message, which is not here yet. */
+  isGoing: boolean;
+  onReached: (target: Target) => void;
   /** The messages above this seq are new; null where none is. */
   newAfter: number | null;
   /** How often one has said something here. */
@@ -46,19 +47,19 @@ interface Props {
 export function MessageList(props: Props) {
   const { label, rows, userId, acts, hasOlder, loadOlder, newAfter, below, onSeen, onRetry, onDiscard } =
     props;
-  const { hasNewer, loadNewer, onLive, target, startsElsewhere, said } = props;
+  const { hasNewer, loadNewer, onLive, target, isGoing, onReached, said } = props;
   const scroller = useRef<HTMLDivElement>(null);
   const list = useRef<VirtualizerHandle>(null);
   const isPrepended = usePrepended(rows);
   const end = useEnd(scroller, rows, hasNewer, said);
   const { isAtEnd, leave } = end;
-  useStartAtNew(scroller, list, rows, leave, startsElsewhere);
-  const marked = useTarget(list, rows, target, leave);
+  useStartAtNew(scroller, list, rows, leave, { isGoing, isElsewhere: target !== null });
+  const marked = useTarget({ list, rows, hasOlder, leave }, target, onReached);
   const older = useOlder(scroller, rows, hasOlder, loadOlder);
   const lookForNewer = useNewer(scroller, rows, hasNewer, loadNewer);
 
   const place = { scroller, list, rows, isAtEnd };
-  const lookWhatIsSeen = useSeen(place, onSeen);
+  const lookWhatIsSeen = useSeen(place, isGoing, onSeen);
   const marker = useJumpToNew({ ...place, newAfter, hasOlder, loadOlder, leave });
 
   const { onScroll: followEnd } = end;

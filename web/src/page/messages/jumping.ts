@@ -11,12 +11,19 @@ export interface Target {
 const MARKED = 2500; // milliseconds
 const AHEAD = 1500; // pixels before the end at which later messages are fetched
 
+interface Place {
+  list: RefObject<VirtualizerHandle | null>;
+  rows: Row[];
+  hasOlder: boolean;
+  /** The reader is no longer to be kept at the end. */
+  leave: () => void;
+}
+
 /** Brings the target into the middle once it is among the rows; returns its key for a moment, so that it can be marked. */
 export function useTarget(
-  list: RefObject<VirtualizerHandle | null>,
-  rows: Row[],
+  { list, rows, hasOlder, leave }: Place,
   target: Target | null,
-  leave: () => void,
+  onReached: (target: Target) => void,
 ): string | null {
   const reached = useRef<Target | null>(null);
   const [marked, setMarked] = useState<string | null>(null);
@@ -24,12 +31,15 @@ export function useTarget(
   useLayoutEffect(() => {
     if (!target || reached.current === target) return;
     const place = rows.findIndex(({ message }) => message.seq !== null && message.seq >= target.seq);
-    if (place < 0) return;
+    // These may still be the rows from before, which are drawn a moment longer.
+    const isEarlier = place === 0 && hasOlder && rows[0]?.message.seq !== target.seq;
+    if (place < 0 || isEarlier) return;
     reached.current = target;
     leave();
     list.current?.scrollToIndex(place, { align: "center" });
     setMarked(rows[place]?.message.key ?? null);
-  }, [target, rows, list, leave]);
+    onReached(target);
+  }, [target, rows, hasOlder, list, leave, onReached]);
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: the time begins anew with each target
   useEffect(() => {

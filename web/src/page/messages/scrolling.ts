@@ -96,20 +96,20 @@ export function useEnd(scroller: Scroller, rows: Row[], hasNewer: boolean, said:
   };
 }
 
-/** One starts at the first message that is new, where there is one, unless one came for another. */
+/** One starts at the first message that is new, where there is one, unless one came for another and got there. */
 export function useStartAtNew(
   scroller: Scroller,
   list: RefObject<VirtualizerHandle | null>,
   rows: Row[],
   leave: () => void,
-  isElsewhere: boolean,
+  { isGoing, isElsewhere }: { isGoing: boolean; isElsewhere: boolean },
 ) {
-  const isSettled = useRef(isElsewhere);
+  const isSettled = useRef(false);
   const firstNew = rows.findIndex((row) => row.startsNew);
 
   useEffect(() => {
     const element = scroller.current;
-    if (!element) return;
+    if (!element || isGoing) return;
     const settle = () => {
       isSettled.current = true;
     };
@@ -120,19 +120,20 @@ export function useStartAtNew(
       clearTimeout(later);
       for (const kind of own) element.removeEventListener(kind, settle);
     };
-  }, [scroller]);
+  }, [scroller, isGoing]);
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: only when the marker turns up
+  // biome-ignore lint/correctness/useExhaustiveDependencies: only when the marker turns up, or the way ends
   useLayoutEffect(() => {
     const element = scroller.current;
-    if (isSettled.current || firstNew < 0 || !element) return;
+    if (isElsewhere) isSettled.current = true;
+    if (isSettled.current || isGoing || firstNew < 0 || !element) return;
     isSettled.current = true;
     const handle = list.current;
     // Where all of them are in sight at the end, one starts there.
     if (!handle || handle.scrollSize - handle.getItemOffset(firstNew) < element.clientHeight) return;
     leave();
     handle.scrollToIndex(firstNew, { align: "start", offset: -16 });
-  }, [firstNew >= 0]);
+  }, [firstNew >= 0, isGoing, isElsewhere]);
 }
 
 /** Earlier messages are fetched before the reader comes to the beginning. */

@@ -17,16 +17,20 @@ interface Place {
   isAtEnd: RefObject<boolean>;
 }
 
-/** Calls `onSeen` with how far the messages are in sight; returns what is to be called when they are scrolled. */
-export function useSeen({ scroller, list, rows, isAtEnd }: Place, onSeen: (seq: number) => void) {
+/**
+ * Calls `onSeen` with how far the messages are in sight; returns what is to be called when they are scrolled. Nobody reads
+ * while `isGoing` elsewhere.
+ */
+export function useSeen(place: Place, isGoing: boolean, onSeen: (seq: number) => void) {
+  const { scroller, list, rows, isAtEnd } = place;
   const look = useCallback(() => {
     const [element, handle] = [scroller.current, list.current];
-    if (!element || !handle) return;
+    if (!element || !handle || isGoing) return;
     const bottom = element.scrollTop + element.clientHeight;
     const inSight = isAtEnd.current ? rows.length : lastAbove(handle, bottom) + 1;
     const last = rows.slice(0, inSight).findLast(({ message }) => message.seq !== null);
     if (last && last.message.seq !== null) onSeen(last.message.seq);
-  }, [scroller, list, rows, isAtEnd, onSeen]);
+  }, [scroller, list, rows, isAtEnd, isGoing, onSeen]);
 
   const soon = useRested(look);
   // At the end, a new message is seen as it comes. Elsewhere the list may be on its way to its place.

@@ -65,7 +65,7 @@ export function Room(props: Props) {
   );
   const isDetails = side === "details";
   const [failure, setFailure] = useState<string | null>(null);
-  const { target, startsElsewhere, goTo } = useJump(jump, onJumped, actions.openAt, setFailure);
+  const { target, isGoing, onReached, goTo } = useJump(jump, onJumped, actions.openAt, setFailure);
   const jumpTo = useCallback((seq: number) => goTo({ seq }), [goTo]);
   const openThread = useCallback((thread: string) => setSide({ thread }), []);
   const { acts, said, ...writing } = useActing(room, userId, {
@@ -173,7 +173,8 @@ export function Room(props: Props) {
           loadNewer={actions.loadNewer}
           onLive={actions.backToLive}
           target={target}
-          startsElsewhere={startsElsewhere}
+          isGoing={isGoing}
+          onReached={onReached}
           newAfter={newAfter}
           said={said}
           below={below}
@@ -254,31 +255,36 @@ export function Room(props: Props) {
   );
 }
 
-/** Goes to the message that somebody came for, once it is here. */
+/** Goes to the message that somebody came for, once it is here; `isGoing` until it is drawn, or cannot be had. */
 function useJump(
   jump: Target | null,
   onJumped: () => void,
-  openAt: (seq: number) => Promise<void>,
+  openAt: RoomView["actions"]["openAt"],
   fail: (reason: string | null) => void,
 ) {
-  const [startsElsewhere] = useState(jump !== null);
+  const [going, setGoing] = useState(jump);
+  const onReached = useCallback((to: Target) => setGoing((latest) => (latest === to ? null : latest)), []);
   const [target, setTarget] = useState<Target | null>(null);
   const goTo = useCallback(
     (wanted: Target) => {
       fail(null);
+      setGoing(wanted);
       openAt(wanted.seq).then(
-        () => setTarget(wanted),
-        (error) => fail(texts.members.failed(reasonOf(error))),
+        (isShown) => (isShown ? setTarget(wanted) : onReached(wanted)),
+        (error) => {
+          onReached(wanted);
+          fail(texts.members.failed(reasonOf(error)));
+        },
       );
     },
-    [openAt, fail],
+    [openAt, onReached, fail],
   );
   useEffect(() => {
     if (!jump) return;
     onJumped();
     goTo(jump);
   }, [jump, onJumped, goTo]);
-  return { target, startsElsewhere, goTo };
+  return { target, isGoing: going !== null, onReached, goTo };
 }
 
 function subtitleOf({ type, memberCount }: RoomView["conversation"]): string {
