@@ -87,6 +87,37 @@ async def test_a_long_absence_begins_where_one_left_off(arrive: Arrive, generous
     await expect(listed(bob, room)).not_to_contain_text("unread")
 
 
+async def test_a_few_high_messages_begin_where_one_left_off(arrive: Arrive, generous: System, unique: str) -> None:
+    alice, bob = [await arrive(f"{name} {unique}", generous.gateways[0].url) for name in ("Alice", "Bob")]
+    await alice.sign_in()
+    room = f"Walk {unique}"
+    walk = await conversation_of(alice, [bob], room)
+    await bob.sign_in()
+    await say(alice, walk, *[f"word {n}.\nof several\nlines\nthat are\nhigh" for n in range(1, 13)])
+    await expect(bob.page).to_have_title(re.compile(r"^\(12\) "))
+    await bob.open(room)
+    await expect(bob.page).to_have_title(re.compile(r"^\([4-9]\) "))
+    await expect(bob.message("word 1.")).to_be_in_viewport()
+    await expect(bob.log.get_by_text("New messages")).to_be_in_viewport()
+
+
+async def test_a_few_that_fit_are_read_at_the_end(arrive: Arrive, unique: str) -> None:
+    alice, bob = await arrive(f"Alice {unique}"), await arrive(f"Bob {unique}")
+    await alice.sign_in()
+    room = f"Walk {unique}"
+    walk = await conversation_of(alice, [bob], room)
+    await bob.sign_in()
+    await say(alice, walk, "one", "two", "three")
+    await expect(bob.page).to_have_title(re.compile(r"^\(3\) "))
+    await bob.open(room)
+    await expect(bob.page).to_have_title(re.compile(r"^[^(]"))
+    await expect(bob.page.get_by_role("button", name="Jump to newest")).to_have_count(0)
+    await say(alice, walk, "of several\nlines\nthat are\nhigh\n" * 8)  # and one is still taken along
+    await expect(bob.page).to_have_title(re.compile(r"^[^(]"))
+    await say(alice, walk, "the last")
+    await expect(bob.message("the last")).to_be_in_viewport()
+
+
 async def test_the_line_is_found_however_far_above_it_is(arrive: Arrive, generous: System, unique: str) -> None:
     alice, bob = [await arrive(f"{name} {unique}", generous.gateways[0].url) for name in ("Alice", "Bob")]
     await alice.sign_in()

@@ -107,7 +107,7 @@ async def test_what_was_found_is_shown_in_its_place_and_leads_on_in_both_directi
         await expect(alice.message("said from there")).to_be_in_viewport()
 
 
-@pytest.mark.parametrize(("count", "at"), [(40, 5), (90, 5)], ids=["at the live end", "in an excerpt"])
+@pytest.mark.parametrize(("count", "at"), [(40, 5), (90, 5), (25, 15)], ids=["above", "in an excerpt", "near the end"])
 async def test_where_one_is_led_to_only_what_is_in_sight_is_read(arrive, generous, unique, count, at):
     alice, bob = [await arrive(f"{name} {unique}", generous.gateways[0].url) for name in ("Alice", "Bob")]
     await alice.sign_in()

@@ -1,6 +1,7 @@
 /** Where the message list stands, and why it moves: four reasons, each in a hook of its own. */
 import { type RefObject, useCallback, useEffect, useLayoutEffect, useRef, useState } from "react";
 import type { VirtualizerHandle } from "virtua";
+import { useRested } from "../parts/rested.ts";
 import type { Row } from "./rows.ts";
 
 const AT_END = 48; // pixels from the end that still count as there
@@ -8,6 +9,10 @@ const AHEAD = 1500; // pixels before the beginning at which earlier messages are
 const SETTLING = 2500; // milliseconds in which the marker of new messages may still turn up
 
 type Scroller = RefObject<HTMLDivElement | null>;
+
+export function isNearEnd({ scrollHeight, scrollTop, clientHeight }: HTMLElement): boolean {
+  return scrollHeight - scrollTop - clientHeight < AT_END;
+}
 
 /** Whether these rows came to be by putting some above the ones before. */
 export function usePrepended(rows: Row[]): boolean {
@@ -26,6 +31,7 @@ export function usePrepended(rows: Row[]): boolean {
  */
 export function useEnd(scroller: Scroller, rows: Row[], hasNewer: boolean, said: number) {
   const isAtEnd = useRef(true);
+  const isOnWay = useRef(false); // to a row: until it rests there, the end may only seem near, with rows not yet measured
   const lastTop = useRef(0);
   const [leftAt, setLeftAt] = useState<string | null>(null); // the last message in sight when the end was left
   const last = rows.at(-1);
@@ -35,26 +41,40 @@ export function useEnd(scroller: Scroller, rows: Row[], hasNewer: boolean, said:
     const element = scroller.current;
     if (!element) return;
     isAtEnd.current = true;
+    isOnWay.current = false;
     setLeftAt(null);
     element.scrollTop = element.scrollHeight;
     lastTop.current = element.scrollTop;
   }, [scroller]);
 
+  const arrive = useRested(() => {
+    const element = scroller.current;
+    if (!element || !isOnWay.current) return;
+    isOnWay.current = false;
+    isAtEnd.current = isNearEnd(element) && !hasNewer;
+    setLeftAt(isAtEnd.current ? null : lastKey);
+  });
+  const leave = useCallback(() => {
+    isAtEnd.current = false;
+    isOnWay.current = true;
+    arrive();
+  }, [arrive]);
+
   const onScroll = useCallback(() => {
     const element = scroller.current;
     if (!element) return;
-    const distance = element.scrollHeight - element.scrollTop - element.clientHeight;
     // Rows that turn out higher than thought move the end away: only going up means to leave it.
     const isLeaving = element.scrollTop < lastTop.current - 1;
     lastTop.current = element.scrollTop;
-    if (distance < AT_END && !hasNewer) {
+    if (isOnWay.current) return arrive();
+    if (isNearEnd(element) && !hasNewer) {
       isAtEnd.current = true;
       setLeftAt(null);
     } else if (isAtEnd.current && isLeaving) {
       isAtEnd.current = false;
       setLeftAt(lastKey);
     }
-  }, [scroller, lastKey, hasNewer]);
+  }, [scroller, lastKey, hasNewer, arrive]);
 
   // What one says oneself is always looked at. It may be stored before it is drawn, so the rows do not tell.
   useLayoutEffect(() => {
@@ -78,14 +98,10 @@ export function useEnd(scroller: Scroller, rows: Row[], hasNewer: boolean, said:
   // Come to the live end from an excerpt, what is there already is not new.
   // biome-ignore lint/correctness/useExhaustiveDependencies: only as the two become one
   useEffect(() => {
-    if (!hasNewer && !isAtEnd.current) setLeftAt(lastKey);
+    if (!hasNewer && !isAtEnd.current && !isOnWay.current) setLeftAt(lastKey);
   }, [hasNewer]);
 
   const place = leftAt === null || hasNewer ? -1 : rows.findIndex((row) => row.message.key === leftAt);
-  const leave = useCallback(() => {
-    isAtEnd.current = false;
-    setLeftAt(lastKey);
-  }, [lastKey]);
   return {
     isAtEnd,
     toEnd,
@@ -124,15 +140,12 @@ export function useStartAtNew(
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: only when the marker turns up, or the way ends
   useLayoutEffect(() => {
-    const element = scroller.current;
     if (isElsewhere) isSettled.current = true;
-    if (isSettled.current || isGoing || firstNew < 0 || !element) return;
+    if (isSettled.current || isGoing || firstNew < 0) return;
     isSettled.current = true;
-    const handle = list.current;
-    // Where all of them are in sight at the end, one starts there.
-    if (!handle || handle.scrollSize - handle.getItemOffset(firstNew) < element.clientHeight) return;
+    // Where all of them are in sight at the end, this leads there.
     leave();
-    handle.scrollToIndex(firstNew, { align: "start", offset: -16 });
+    list.current?.scrollToIndex(firstNew, { align: "start", offset: -16 });
   }, [firstNew >= 0, isGoing, isElsewhere]);
 }
 

@@ -3,9 +3,8 @@ import { type RefObject, useCallback, useEffect, useLayoutEffect, useRef, useSta
 import type { VirtualizerHandle } from "virtua";
 import { useAttention } from "../attention.ts";
 import type { Row } from "../messages/rows.ts";
+import { useRested } from "../parts/rested.ts";
 
-/** Milliseconds in which nothing moved: what rushes past is not read. */
-const REST = 250;
 /** Pixels of a message that may be below the edge. */
 const EDGE = 24;
 
@@ -32,7 +31,7 @@ export function useSeen(place: Place, isGoing: boolean, onSeen: (seq: number) =>
     if (last && last.message.seq !== null) onSeen(last.message.seq);
   }, [scroller, list, rows, isAtEnd, isGoing, onSeen]);
 
-  const soon = useRested(look);
+  const soon = useRested(look); // what rushes past is not read
   // At the end, a new message is seen as it comes. Elsewhere the list may be on its way to its place.
   useEffect(() => {
     if (isAtEnd.current) look();
@@ -40,20 +39,6 @@ export function useSeen(place: Place, isGoing: boolean, onSeen: (seq: number) =>
   }, [look, soon, isAtEnd]);
   useAttention(useCallback((isThere: boolean) => isThere && soon(), [soon]));
   return soon;
-}
-
-/** What asks for a look once nothing moves any more. */
-function useRested(look: () => void): () => void {
-  const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
-  const latest = useRef(look);
-  useLayoutEffect(() => {
-    latest.current = look;
-  });
-  useEffect(() => () => clearTimeout(timer.current), []);
-  return useCallback(() => {
-    clearTimeout(timer.current);
-    timer.current = setTimeout(() => latest.current(), REST);
-  }, []);
 }
 
 /** The place of the last row that ends above the edge. */
