@@ -5,6 +5,7 @@ import { Composer } from "../composer/Composer.tsx";
 import { useActing } from "../messages/acting.ts";
 import { MessageRow } from "../messages/MessageRow.tsx";
 import { rowsOf } from "../messages/rows.ts";
+import { isNearEnd } from "../messages/scrolling.ts";
 import { IconButton } from "../parts/buttons.tsx";
 import { ClosedLine } from "../room/ClosedLine.tsx";
 import { texts } from "../texts/index.ts";
@@ -40,10 +41,16 @@ export function ThreadPanel({ room, messageId, userId, onClose }: Props) {
 
   const scroller = useRef<HTMLElement>(null);
   const field = useRef<HTMLElement>(null);
+  // Whoever is at the end stays there, and whoever replies is taken there.
+  const isAtEnd = useRef(true);
   // biome-ignore lint/correctness/useExhaustiveDependencies: for each reply that comes
   useLayoutEffect(() => {
-    scroller.current?.scrollTo(0, scroller.current.scrollHeight);
+    if (isAtEnd.current) scroller.current?.scrollTo(0, scroller.current.scrollHeight);
   }, [rows.length]);
+  const send: typeof acting.send = (content, mentioned) => {
+    if (acting.composing?.kind !== "edit") isAtEnd.current = true;
+    acting.send(content, mentioned);
+  };
   useEffect(() => field.current?.querySelector("textarea")?.focus(), []);
 
   const count = thread?.replies.length ?? 0;
@@ -60,6 +67,9 @@ export function ThreadPanel({ room, messageId, userId, onClose }: Props) {
       </header>
       <section
         ref={scroller}
+        onScroll={({ currentTarget }) => {
+          isAtEnd.current = isNearEnd(currentTarget);
+        }}
         // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, and the keyboard must reach that
         tabIndex={0}
         aria-label={words.list}
@@ -91,7 +101,7 @@ export function ThreadPanel({ room, messageId, userId, onClose }: Props) {
           onEndComposing={acting.endComposing}
           onEditLast={acting.editLast}
           onDraft={acting.keepDraft}
-          onSend={acting.send}
+          onSend={send}
           onTyping={actions.typing}
         />
       ) : (
