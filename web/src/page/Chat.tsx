@@ -13,7 +13,6 @@ import { Toasts } from "./notifications/Toasts.tsx";
 import { Confirm } from "./parts/Confirm.tsx";
 import { Fetched } from "./parts/Fetched.tsx";
 import { Nowhere } from "./room/Nowhere.tsx";
-import { Removed } from "./room/Removed.tsx";
 import { Room } from "./room/Room.tsx";
 import type { Session } from "./signin/session.ts";
 import { texts } from "./texts/index.ts";
@@ -23,6 +22,7 @@ import { bannerOf, hasUnsent, signInAgain, useChat, useChatState, useListed, use
 const ChannelsDialog = lazy(() => import("./channels/ChannelsDialog.tsx"));
 const NewConversation = lazy(() => import("./conversations/NewConversation.tsx"));
 const NotificationsDialog = lazy(() => import("./notifications/NotificationsDialog.tsx"));
+const Removed = lazy(() => import("./room/Removed.tsx"));
 const SearchPanel = lazy(() => import("./search/SearchPanel.tsx"));
 const SettingsDialog = lazy(() => import("./notifications/SettingsDialog.tsx"));
 
@@ -167,7 +167,9 @@ function Conversations({ chat, session, onSignOut }: Props & { chat: Store }) {
           {room.kind === "none" && <Nowhere />}
           {room.kind === "loading" && <p className="sr-only">{texts.loading}</p>}
           {room.kind === "gone" && (
-            <Removed reason={room.reason} unsent={room.unsent} onDiscard={room.discard} />
+            <Fetched onClose={() => openConversation(null)}>
+              <Removed reason={room.reason} unsent={room.unsent} onDiscard={room.discard} />
+            </Fetched>
           )}
           {room.kind === "open" && (
             <Room

@@ -10,7 +10,11 @@ import type { Spoken } from "./rows.ts";
 const words = texts.messages;
 
 /** What a message said before, oldest first, and what it says now; asked for when one wants to know. */
-export function EditsDialog(props: { message: Spoken; load: () => Promise<Edit[]>; onClose: () => void }) {
+export default function EditsDialog(props: {
+  message: Spoken;
+  load: () => Promise<Edit[]>;
+  onClose: () => void;
+}) {
   const { message, load, onClose } = props;
   const [edits, setEdits] = useState<Edit[] | null>(null);
   const [failure, setFailure] = useState<string | null>(null);

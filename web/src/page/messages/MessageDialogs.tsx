@@ -1,12 +1,13 @@
-import type { RefObject } from "react";
+import { lazy, type RefObject } from "react";
 import { Anchored } from "../parts/Anchored.tsx";
 import { Confirm } from "../parts/Confirm.tsx";
+import { Fetched } from "../parts/Fetched.tsx";
 import { texts } from "../texts/index.ts";
-import { EditsDialog } from "./EditsDialog.tsx";
 import { ReactionPicker } from "./ReactionPicker.tsx";
 import type { Acts, Row } from "./rows.ts";
 import type { Asked, Tool } from "./tools.ts";
 
+const EditsDialog = lazy(() => import("./EditsDialog.tsx"));
 const words = texts.messages;
 
 interface Props {
@@ -71,6 +72,10 @@ export function MessageDialogs({ asked, row, userId, tools, acts, anchor, onClos
         />
       );
     case "edits":
-      return <EditsDialog message={message} load={() => acts.loadEdits(message)} onClose={onClose} />;
+      return (
+        <Fetched onClose={onClose}>
+          <EditsDialog message={message} load={() => acts.loadEdits(message)} onClose={onClose} />
+        </Fetched>
+      );
   }
 }

@@ -8,7 +8,13 @@ import { reasonOf } from "../texts/reason.ts";
 const words = texts.reading;
 
 /** Everybody who has read a message, asked for when one wants to know. */
-export function ReadersDialog({ load, onClose }: { load: () => Promise<Person[]>; onClose: () => void }) {
+export default function ReadersDialog({
+  load,
+  onClose,
+}: {
+  load: () => Promise<Person[]>;
+  onClose: () => void;
+}) {
   const [people, setPeople] = useState<Person[] | null>(null);
   const [failure, setFailure] = useState<string | null>(null);
   const asked = useRef(load);

@@ -13,7 +13,7 @@ interface Props {
 }
 
 /** In the place of a conversation that one is no longer in, or never was. */
-export function Removed({ reason, unsent, onDiscard }: Props) {
+export default function Removed({ reason, unsent, onDiscard }: Props) {
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => heading.current?.focus(), []);
   return (

@@ -11,7 +11,6 @@ import { Drawer } from "../parts/Drawer.tsx";
 import { Fetched } from "../parts/Fetched.tsx";
 import { useMedia } from "../parts/media.ts";
 import { useNewAfter } from "../reading/newAfter.ts";
-import { ReadersDialog } from "../reading/ReadersDialog.tsx";
 import { SeenLine } from "../reading/SeenLine.tsx";
 import { seenOf } from "../reading/seen.ts";
 import { texts } from "../texts/index.ts";
@@ -28,6 +27,7 @@ const AuditDialog = lazy(() => import("../audit/AuditDialog.tsx"));
 const LevelDialog = lazy(() => import("../notifications/LevelDialog.tsx"));
 const MembersPanel = lazy(() => import("../members/MembersPanel.tsx"));
 const PinsDialog = lazy(() => import("../pins/PinsDialog.tsx"));
+const ReadersDialog = lazy(() => import("../reading/ReadersDialog.tsx"));
 
 /** Where there is room for the details beside the messages. */
 const BESIDE = "(min-width: 72rem)";
@@ -244,12 +244,14 @@ export function Room(props: Props) {
           onClose={endAsking}
         />
       )}
-      {asksReadersOf !== null && (
-        <ReadersDialog
-          load={() => actions.loadReaders(asksReadersOf)}
-          onClose={() => setAsksReadersOf(null)}
-        />
-      )}
+      <Fetched onClose={() => setAsksReadersOf(null)}>
+        {asksReadersOf !== null && (
+          <ReadersDialog
+            load={() => actions.loadReaders(asksReadersOf)}
+            onClose={() => setAsksReadersOf(null)}
+          />
+        )}
+      </Fetched>
       <Announcer messages={messages} userId={userId} />
     </div>
   );
