@@ -370,11 +370,11 @@ describe("what goes wrong with the database", () => {
     const storage = kept();
     await storage.load();
     (transaction.mock.contexts[0] as IDBDatabase).close();
-    storage.keepDraft("room", "not");
-    storage.keepDraft("room", "not finish");
-    expect((await storage.load()).drafts.get("room")).toBe("not finish");
+    storage.keepDrafts("room", { draft: "not", draftReply: null, threadDrafts: {} });
+    storage.keepDrafts("room", { draft: "not finish", draftReply: null, threadDrafts: {} });
+    expect((await storage.load()).drafts.get("room")?.draft).toBe("not finish");
     await storage.close();
-    expect((await kept().load()).drafts.get("room")).toBe("not finish");
+    expect((await kept().load()).drafts.get("room")?.draft).toBe("not finish");
   });
 
   test("is left alone where another tab signs out", async () => {
@@ -382,7 +382,7 @@ describe("what goes wrong with the database", () => {
     await here.load();
     await elsewhere.load();
     await elsewhere.wipe();
-    here.keepDraft("room", "not finish");
+    here.keepDrafts("room", { draft: "not finish", draftReply: null, threadDrafts: {} });
     await here.close();
     expect((await kept().load()).drafts.size).toBe(0);
   });
