@@ -332,6 +332,9 @@ class Directory:
             query["$or"] = [{"at": {"$lt": at}}, {"at": at, "_id": {"$lt": last_id}}]
         found = [d async for d in self._audit.find(query).sort([("at", -1), ("_id", -1)]).limit(limit + 1)]
         more = len(found) > limit
+        for document in found:
+            if "roles" in document:
+                document["roles"] = dict(document["roles"])
         people = {document["_id"]: _concerned(document) for document in found[:limit]}
         profiles = await self._profiles(set().union(*people.values()))
         entries = []

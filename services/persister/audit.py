@@ -12,6 +12,9 @@ from services.mongo import Database
 async def record(database: Database, entry: AuditEntry) -> None:
     """Keep an entry; the same one again changes nothing."""
     document = {name: value for name, value in entry.model_dump().items() if name != "id"}
+    if entry.roles is not None:
+        # In pairs: no field may have a name with a NUL, but an id may.
+        document["roles"] = [list(pair) for pair in entry.roles.items()]
     await database[collections.AUDIT.name].replace_one({"_id": entry.id}, document, upsert=True)
 
 

@@ -326,17 +326,17 @@ async def test_what_is_archived_comes_back_with_a_message_unless_it_is_muted(
 
 
 async def test_the_audit_trail_tells_who_gave_whom_what(settings: Settings, database: Database, tap: Tap) -> None:
-    cid = new_id()
+    cid, third = new_id(), "$the.third\0"  # ids are opaque
     happened: list[AnyCommand] = [
         make_command(
             CreateConversation, conversation_id=cid, conversation_type="channel", name="Room", member_ids=["bob"]
         ),
         make_command(RenameConversation, conversation_id=cid, name="Hall"),
         make_command(PublishConversation, conversation_id=cid, public=True),
-        make_command(JoinChannel, conversation_id=cid, actor="third"),
-        make_command(ChangeRole, conversation_id=cid, member_id="third", role="admin"),
-        make_command(RemoveMember, conversation_id=cid, actor="third", member_id="alice"),
-        make_command(RemoveMember, conversation_id=cid, actor="third", member_id="third"),
+        make_command(JoinChannel, conversation_id=cid, actor=third),
+        make_command(ChangeRole, conversation_id=cid, member_id=third, role="admin"),
+        make_command(RemoveMember, conversation_id=cid, actor=third, member_id="alice"),
+        make_command(RemoveMember, conversation_id=cid, actor=third, member_id=third),
     ]
     assert set(await carry_out(settings, database, tap, *happened)) == {None}
     directory = Directory(database)
@@ -358,8 +358,8 @@ async def test_the_audit_trail_tells_who_gave_whom_what(settings: Settings, data
         },
         {"actorId": "alice", "action": "name_changed", "name": "Hall"},
         {"actorId": "alice", "action": "visibility_changed", "public": True},
-        {"actorId": "third", "action": "member_added", "userIds": ["third"]},
-        {"actorId": "alice", "action": "role_changed", "roles": {"third": "admin"}},
-        {"actorId": "third", "action": "member_removed", "userIds": ["alice"]},
-        {"actorId": "third", "action": "member_removed", "userIds": ["third"], "roles": {"bob": "admin"}},
+        {"actorId": third, "action": "member_added", "userIds": [third]},
+        {"actorId": "alice", "action": "role_changed", "roles": {third: "admin"}},
+        {"actorId": third, "action": "member_removed", "userIds": ["alice"]},
+        {"actorId": third, "action": "member_removed", "userIds": [third], "roles": {"bob": "admin"}},
     ]
