@@ -56,6 +56,8 @@ def routes(
     async def readyz(_: Request) -> Response:
         if draining():
             return JSONResponse({"ready": False, "missing": {"gateway": "draining"}}, 503)
+        if not alive():
+            return JSONResponse({"ready": False, "missing": {"process": "a part of it has ended"}}, 503)
         return await readiness(checks)
 
     async def metrics(_: Request) -> Response:

@@ -31,15 +31,17 @@ TIMEOUT_MS = 5000
 
 
 def connect(
-    settings: ServiceSettings, name: str, traces: Tracing | None = None
+    settings: ServiceSettings, name: str, traces: Tracing | None = None, *, answers_late: bool = False
 ) -> tuple[AsyncIOMotorClient[dict[str, Any]], Database]:
     """A client (it connects by itself, later) and the database, in which written and read means by a majority.
 
     Reading by majority means that nothing is shown which an election could take back. With `traces`, what is asked of
-    MongoDB during a traced operation is part of its trace.
+    MongoDB during a traced operation is part of its trace. `answers_late`: what is asked may take as long as it takes, as
+    an index of a large collection does.
     """
+    more: dict[str, Any] = {} if traces is None else {"event_listeners": [TracedCommands(traces)]}
     try:
-        client = _client(settings, name, {} if traces is None else {"event_listeners": [TracedCommands(traces)]})
+        client = _client(settings, name, more | {"socketTimeoutMS": None if answers_late else 2 * TIMEOUT_MS})
     except (ConfigurationError, InvalidURI, ValueError) as error:
         print(f"MONGODB_URL: {error}", file=sys.stderr)
         sys.exit(2)
@@ -58,7 +60,6 @@ def _client(settings: ServiceSettings, name: str, more: dict[str, Any]) -> Async
         tz_aware=True,
         serverSelectionTimeoutMS=TIMEOUT_MS,
         connectTimeoutMS=TIMEOUT_MS,
-        socketTimeoutMS=2 * TIMEOUT_MS,
         # Retrying belongs to who knows whether it is worth it: the persister's batch loop, the client's next try.
         retryWrites=True,
         **more,

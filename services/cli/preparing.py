@@ -152,7 +152,7 @@ async def _check_at_rest(connection: AbstractConnection, topology: Topology, par
 
 async def prepare_mongodb(settings: ServiceSettings) -> None:
     """Every collection with its indexes. Raises Misfit."""
-    client, database = mongo.connect(settings, "palabre prepare")
+    client, database = mongo.connect(settings, "palabre prepare", answers_late=True)
     try:
         await mongo.ping(database)
         for owner in OWNERS:

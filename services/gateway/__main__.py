@@ -1,6 +1,9 @@
 """`python -m services.gateway`: settings, server, signals."""
 
 import asyncio
+import signal
+import socket
+import sys
 from types import FrameType
 
 import uvicorn
@@ -20,6 +23,16 @@ class Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
         super().__init__(config)
         self._app = app
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """As its parent does; and leave, as on a signal, when a part of the gateway has ended."""
+        await super().startup(sockets=sockets)
+        self._watch = asyncio.create_task(self._leave_broken())
+
+    async def _leave_broken(self) -> None:
+        await self._app.state.failed.wait()
+        if self.draining is None:
+            self.handle_exit(signal.SIGTERM, None)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """The first signal drains, a second one ends at once."""
@@ -44,7 +57,7 @@ class Server(uvicorn.Server):
 
 
 def main() -> None:
-    """Run one gateway until SIGTERM or SIGINT."""
+    """Run one gateway until SIGTERM or SIGINT. The exit status is 1 where a part of it has ended by itself."""
     settings = load(Settings)
     heed_signals()
     app = create_app(settings)
@@ -64,6 +77,8 @@ def main() -> None:
         timeout_graceful_shutdown=5,
     )
     Server(config, app).run()
+    if app.state.failed.is_set():
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -84,7 +84,6 @@ def create_app(settings: Settings) -> FastAPI:
                 "JWT_AUDIENCE is not set: a token that the provider made for another application is good here too"
             )
         app.state.gateway = gateway
-        app.state.failed = asyncio.Event()
         checks.update(rabbitmq=broker.check, mongodb=partial(mongo.ping, database))
         work = [
             asyncio.create_task(part, name=name)
@@ -129,6 +128,7 @@ def create_app(settings: Settings) -> FastAPI:
         openapi_url="/api/openapi.json",
         redirect_slashes=False,  # the way there would be taken from `Host`, which anybody can write
     )
+    app.state.failed = asyncio.Event()
     problems.install(app)
     app.include_router(api.router)
     app.include_router(administration.router)
@@ -159,7 +159,7 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 def _died(app: FastAPI, task: asyncio.Task[None]) -> None:
-    """A part of the gateway ended by itself: nothing works without it, so the process is not alive any more."""
+    """A part of the gateway ended by itself: nothing works without it, so the process is not alive any more, and leaves."""
     if not task.cancelled():
         logger().critical("a part of the gateway died", part=task.get_name(), exc_info=task.exception())
         app.state.failed.set()

@@ -1,4 +1,4 @@
-"""A stored message is written as its model would write it."""
+"""The client of MongoDB; and a stored message is written as its model would write it."""
 
 import json
 from datetime import UTC, datetime
@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from contracts.message import Attachment
+from services import mongo
 from services.mongo import encode_message, to_message
+from services.persister.settings import Settings
 
 MOMENT = datetime(2026, 1, 31, 12, 0, 0, 123000, tzinfo=UTC)
 PLAIN: dict[str, Any] = {
@@ -50,3 +52,16 @@ def test_a_temp_id_is_for_its_sender_alone() -> None:
 
 def test_the_persisters_notes_are_for_nobody() -> None:
     assert not {"tempHash", "change"} & set(json.loads(encode_message(RICH)))
+
+
+async def test_an_index_may_take_longer_to_build_than_anything_else_may_to_answer() -> None:
+    def longest(*, answers_late: bool) -> float | None:
+        client, _ = mongo.connect(Settings(), "test", answers_late=answers_late)
+        try:
+            timeout: float | None = client.delegate.options.pool_options.socket_timeout
+            return timeout
+        finally:
+            client.close()
+
+    assert longest(answers_late=False) == 10
+    assert longest(answers_late=True) is None
