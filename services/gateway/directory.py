@@ -17,6 +17,8 @@ from services.mongo import Database, Front, fronts_of, to_message
 MARKS_AT_ONCE = 2000  # that moved while a gateway was away; whoever moved before them is seen with their next one
 WITHOUT_CHANGE = {"change": 0}  # the persister's note to itself, which may be long
 
+PATIENCE_MS = 2000  # for members whose names begin as those of very many other people do
+
 
 class Stored(NamedTuple):
     """What is kept of somebody's presence."""
@@ -201,7 +203,7 @@ class Directory:
             {"$match": {"memberships": {"$ne": []}}},
             {"$limit": limit + 1},
         ]
-        found = [document async for document in self._users.aggregate(pipeline)]
+        found = [document async for document in self._users.aggregate(pipeline, maxTimeMS=PATIENCE_MS)]
         following = found[limit - 1]["_id"] if len(found) > limit else None
         page = found[:limit]
         profiles = {document["_id"]: _profile(document) for document in page}

@@ -20,7 +20,7 @@ class EncodedSlashes:
         """Handle one call."""
         raw = scope["raw_path"] if scope["type"] == "http" else b""
         if b"%2f" in raw.lower():
-            scope = {**scope, "path": raw.decode("ascii"), ENCODED: True}
+            scope = {**scope, "path": raw.decode("latin-1"), ENCODED: True}
         await self._app(scope, receive, send)
 
 

@@ -58,7 +58,9 @@ async def take_up(database: Database, broker: Broker, persister_id: str) -> None
         with attempt:
             found = database[collections.CONVERSATIONS.name].find({"erasing": True}, {"change": 1})
             parts = [_next_part(conversation, persister_id) async for conversation in found]
-            await broker.publish_all([to_itself(part, broker.topology) for part in parts])
+            if parts:
+                await broker.publisher.up.wait()
+                await broker.publish_all([to_itself(part, broker.topology) for part in parts])
 
 
 def _next_part(conversation: dict[str, Any], persister_id: str) -> PurgeConversation:

@@ -26,7 +26,7 @@ from contracts.message import Change
 from contracts.shape import now
 from services.mongo import Database, encode_message
 from services.persister import mentions, metrics, reactions, search_index, threads
-from services.persister.messages import DUPLICATE_KEY, REST
+from services.persister.messages import DUPLICATE_KEY, REMAINS
 from services.persister.outcome import Outcome, refused
 from services.persister.rooms import Contended, Rooms
 from services.persister.standing import NOWHERE, Standing, standings
@@ -115,7 +115,7 @@ async def delete(database: Database, rooms: Rooms, command: DeleteMessage, limit
         if _is_late(message, limit, moment) and not standing.may("delete_any"):
             raise Refusal(ErrorCode.FORBIDDEN, f"A message can be deleted for {limit:g} seconds.")
         gone = ("attachments", "reactions", "mentions", "mentionAll", "editedAt")
-        rest = {"tempHash": message["tempHash"][:REST]} if "tempHash" in message else {}
+        rest = {"tempHash": message["tempHash"][:REMAINS]} if "tempHash" in message else {}
         draft = Draft(message, "deleted", {"content": "", "isDeleted": True, **rest}, gone)
         (message,) = await _store(database, rooms, [draft], moment)
     await _forget(database, message)

@@ -30,7 +30,7 @@ from services.persister.rooms import Contended, Rooms
 from services.persister.threads import Quotes
 
 DUPLICATE_KEY, WRITE_CONCERN_FAILED = 11000, 64
-REST = 4  # hexadecimal digits of a fingerprint that outlive the words: too few to find a text by them
+REMAINS = 4  # hexadecimal digits of a fingerprint that outlive the words: too few to find a text by them
 LOCAL = ReadConcern("local")  # what the primary has, whoever else does
 # Two processes can collide over a partition for as long as the loser does not know; each round one of them gains ground.
 ROUNDS = 20
