@@ -74,7 +74,7 @@ async def test_what_was_written_where_one_was_removed_can_still_be_read(arrive, 
     await bob.page.reload()
     left = bob.nav.get_by_role("link", name="Not sent from the tunnel")
     await left.click()
-    gone = bob.page.get_by_role("alert").filter(has_text="You are no longer in this conversation.")
+    gone = bob.page.get_by_role("alert").filter(has_text="There is no such conversation, or you are not in it.")
     await gone.wait_for()
     await bob.page.reload()
     await gone.wait_for()

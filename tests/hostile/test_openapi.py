@@ -19,6 +19,7 @@ RARELY = {  # where hardly any body of the described shape is good
     "POST /api/conversations",
     "PATCH /api/conversations/{conversationId}",
     "PATCH /api/conversations/{conversationId}/me",
+    "POST /api/conversations/{conversationId}/messages",
     "POST /api/push/subscriptions",  # not offered by this deployment
     "POST /api/webhooks",
 }
