@@ -109,6 +109,8 @@ async def test_signing_out_asks_before_it_destroys_what_was_not_sent(arrive, uni
     await alice.shot("signing-out")
     await alice.check_accessibility()
     await asked.get_by_role("button", name="Cancel").click()
+    await expect(sign_out).to_have_count(0)
+    await expect(menu).to_be_focused()
     await alice.context.set_offline(False)
     await alice.sees_sent("from the tunnel")
 

@@ -154,6 +154,7 @@ function Conversations({ chat, session, onSignOut }: Props & { chat: Store }) {
                 presence={state.myPresence ?? "online"}
                 onPresence={chat.setPresence}
                 onNotificationSettings={() => setTold("settings")}
+                asksToSignOut={hasUnsent(state)}
                 isSigningOut={isSigningOut}
                 onSignOut={() => (hasUnsent(state) ? setAsksToSignOut(true) : void signOut())}
               />

@@ -15,14 +15,21 @@ interface Props {
   onPresence: (status: MyPresence) => void;
   /** To choose of what one is told. */
   onNotificationSettings: () => void;
+  /** Whether a question comes before signing out. */
+  asksToSignOut: boolean;
   isSigningOut: boolean;
   onSignOut: () => void;
 }
 
 /** One's own corner: who one is, how one is seen, how the page looks, notifications, and the way out. */
 export function AccountMenu(props: Props) {
-  const { userId, userName, presence, onPresence, onNotificationSettings, isSigningOut, onSignOut } = props;
+  const { userId, userName, presence, onPresence, onNotificationSettings } = props;
+  const { asksToSignOut, isSigningOut, onSignOut } = props;
   const { isOpen, setOpen, whole, button, onKeyDown } = useMenu();
+  const closeForDialog = () => {
+    setOpen(false);
+    button.current?.focus(); // the dialog gives the focus back to what had it
+  };
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: Escape bubbles up from whatever has the focus inside
     <div ref={whole} className="relative border-line border-t p-2" onKeyDown={onKeyDown}>
@@ -50,8 +57,7 @@ export function AccountMenu(props: Props) {
           <button
             type="button"
             onClick={() => {
-              setOpen(false);
-              button.current?.focus(); // the dialog gives the focus back to what had it
+              closeForDialog();
               onNotificationSettings();
             }}
             className="flex min-h-10 items-center gap-3 rounded-2xl px-3 text-left hover:bg-hover"
@@ -62,7 +68,10 @@ export function AccountMenu(props: Props) {
           <button
             type="button"
             disabled={isSigningOut}
-            onClick={onSignOut}
+            onClick={() => {
+              if (asksToSignOut) closeForDialog();
+              onSignOut();
+            }}
             className="flex min-h-10 items-center gap-3 rounded-2xl px-3 text-left enabled:hover:bg-hover disabled:opacity-55"
           >
             <LogOut aria-hidden="true" className="size-5 text-ink-soft" strokeWidth={1.9} />
