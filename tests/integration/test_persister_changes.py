@@ -20,7 +20,7 @@ from contracts.commands import (
 from contracts.errors import ErrorCode
 from contracts.shape import now
 from services.mongo import Database, to_message
-from services.persister.messages import REST
+from services.persister.messages import REMAINS
 from services.persister.settings import Settings
 from tests.support.builders import expired, make_command, make_message, new_id, store_conversation
 from tests.support.faults import Fault, Kind
@@ -176,7 +176,7 @@ async def test_a_deleted_message_keeps_its_number_and_nothing_else(
     assert (reply.duplicate, reply.message_id) == (True, message.id)
     (reply,) = tap.replies_to(other)
     assert reply.code is ErrorCode.TEMP_ID_CONFLICT, "what is stored nowhere is not called sent"
-    assert len(document["tempHash"]) == REST, "which fits too many texts to be one of them"
+    assert len(document["tempHash"]) == REMAINS, "which fits too many texts to be one of them"
     assert answered(tap, *late) == [ErrorCode.NOT_FOUND, ErrorCode.NOT_FOUND, None]
     assert await stored(database, message) == document
 
