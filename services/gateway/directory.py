@@ -16,7 +16,6 @@ from services.mongo import Database, Front, fronts_of, to_message
 
 MARKS_AT_ONCE = 2000  # that moved while a gateway was away; whoever moved before them is seen with their next one
 WITHOUT_CHANGE = {"change": 0}  # the persister's note to itself, which may be long
-
 PATIENCE_MS = 2000  # for members whose names begin as those of very many other people do
 
 

@@ -6,6 +6,7 @@ import { type DBSchema, deleteDB, type IDBPDatabase, openDB } from "idb";
 import { completed, type Entry } from "./entry.ts";
 import type { Message } from "./frames.ts";
 import { changeOf } from "./message.ts";
+import { NO_DRAFTS } from "./state.ts";
 import { unbrokenEnd } from "./timeline.ts";
 import type { Conversation, Drafts, Person } from "./types.ts";
 
@@ -309,7 +310,7 @@ function draftsOf(
   const found: Kept["drafts"] = new Map();
   keys.forEach((key, at) => {
     const [id, value] = [typeof key === "string" ? key : key[0], values[at]];
-    const known = found.get(id) ?? { draft: "", draftReply: null, threadDrafts: {} };
+    const known = found.get(id) ?? NO_DRAFTS;
     found.set(id, { ...known, ...(typeof value === "string" ? { draft: value } : value) });
   });
   return found;
